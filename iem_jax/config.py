@@ -1,0 +1,126 @@
+"""What can be set, and the checks that run before anything is computed.
+
+`IEMConfig` belongs to the algorithm (SPEC section 2); `RunConfig` to one run of the command line.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+
+PRECISIONS = ("highest", "high", "default")
+PLATFORMS = ("cpu", "gpu", "tpu")
+
+
+class UsageError(ValueError):
+    """A setting or an input that cannot work; its text is one sentence that says what to do."""
+
+
+def _static(default: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class IEMConfig:
+    """Settings of Inpainting Error Maximization; the defaults are the paper's.
+
+    A pytree: `sigma` and `lmbda` are data, so that sweeping them does not recompile, the others are static.
+
+    Attributes:
+      sigma: standard deviation of the Gaussian kernel, in pixels of the down-sampled image; > 0.
+      lmbda: weight of the diversity term in the objective; >= 0.
+      size: side in pixels to which loaders bring a picture; `segment` itself works at the shape of its input.
+      iters: number of iterations; >= 1.
+      kernel_size: taps of the Gaussian kernel; odd, >= 1.
+      reps: how often the kernel is applied; >= 1.
+      scale_factor: the inpainter works on images down-sampled by this; divides height and width.
+      precision: of the filters' products, "highest", "high" or "default"; "highest" gives the reference's masks on
+        every backend, the others allow TF32 or bfloat16 products where the hardware has them.
+    """
+
+    sigma: float | jax.Array = 5.0
+    lmbda: float | jax.Array = 0.001
+    size: int = _static(128)
+    iters: int = _static(150)
+    kernel_size: int = _static(11)
+    reps: int = _static(2)
+    scale_factor: int = _static(1)
+    precision: str = _static("highest")
+
+
+def check_config(config: IEMConfig) -> None:
+    """Check every field whose value is known; traced `sigma` and `lmbda` pass.
+
+    Raises:
+      UsageError: a field breaks its rule; the text names the field, the rule and the value.
+    """
+    for name in ("size", "iters", "kernel_size", "reps", "scale_factor"):
+        check_positive_integer(name, getattr(config, name))
+    if config.kernel_size % 2 == 0:
+        raise UsageError(f"`kernel_size` must be a positive odd integer, got {config.kernel_size}.")
+    if not isinstance(config.sigma, jax.core.Tracer) and not (math.isfinite(config.sigma) and config.sigma > 0):
+        raise UsageError(f"`sigma` must be a finite number > 0, got {config.sigma}.")
+    if not isinstance(config.lmbda, jax.core.Tracer) and not (math.isfinite(config.lmbda) and config.lmbda >= 0):
+        raise UsageError(f"`lmbda` must be a finite number >= 0, got {config.lmbda}.")
+    check_choice("precision", config.precision, PRECISIONS)
+
+
+def check_divisible(name: str, length: int, scale_factor: int) -> None:
+    """Check that `scale_factor` divides a side of the image, called `name` in the error."""
+    if length % scale_factor:
+        raise UsageError(f"`{name}` must be divisible by `scale_factor`, got {length} and {scale_factor}.")
+
+
+def check_positive_integer(name: str, value: int) -> None:
+    """Check that `value` is an integer >= 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"`{name}` must be an integer >= 1, got {value}.")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Check that `value` is one of `choices`."""
+    if value not in choices:
+        raise UsageError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Settings of one run: where pictures come from, how they are worked through, what is written.
+
+    Attributes:
+      iem: settings of the algorithm.
+      dataset: layout of the data set, a key of `iem_jax.data.DATASETS`, or "demo".
+      dataset_path: root folder of the data set; None runs the demo.
+      split: "train", "val" or "test".
+      batch_size: pictures whose means are printed together; it has no influence on the masks.
+      output_dir: folder for masks and tables; None writes nothing (the demo writes to output/demo).
+      profile_dir: folder for a jax profiler trace; None takes none.
+      platform: "cpu", "gpu" or "tpu"; None takes jax's first choice.
+      strict: stop at the first picture that cannot be read.
+    """
+
+    iem: IEMConfig = dataclasses.field(default_factory=IEMConfig)
+    dataset: str = "flowers"
+    dataset_path: str | None = None
+    split: str = "test"
+    batch_size: int = 1020
+    output_dir: str | None = None
+    profile_dir: str | None = None
+    platform: str | None = None
+    strict: bool = False
+
+
+def check_run_config(config: RunConfig) -> None:
+    """Check what can be checked without touching a file.
+
+    Raises:
+      UsageError: a setting breaks its rule.
+    """
+    check_config(config.iem)
+    check_divisible("size", config.iem.size, config.iem.scale_factor)
+    check_positive_integer("batch_size", config.batch_size)
+    check_choice("split", config.split, ("train", "val", "test"))
+    if config.platform is not None:
+        check_choice("platform", config.platform, PLATFORMS)

@@ -1,0 +1,58 @@
+"""The Oxford Flowers 102 layout: setid.mat, jpg/ and segmim/ (SPEC section 1)."""
+
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from jaxtyping import Bool, UInt8
+
+from iem_jax.config import UsageError
+from iem_jax.data.sample import Sample
+
+SPLITS = {"train": "tstid", "val": "valid", "test": "trnid"}  # ReDO swaps the official train and test
+
+
+def list_flowers(root: Path, split: str) -> list[Sample]:
+    """List the pictures of a split, in the order of setid.mat.
+
+    Args:
+      root: folder with setid.mat, jpg/ and segmim/ (or segmin/).
+      split: "train", "val" or "test", as ReDO assigns them.
+
+    Raises:
+      UsageError: no such folder, or a setid.mat that is absent, unreadable or without the split.
+    """
+    folder = next((root / name for name in ("segmim", "segmin") if (root / name).is_dir()), root / "segmim")
+    samples = []
+    for number in _read_ids(root, SPLITS[split]):
+        mask_path = folder / f"segmim_{number:05d}.jpg"
+        name = f"image_{number:05d}"
+        exists = mask_path.exists()
+        samples.append(Sample(name, root / "jpg" / f"{name}.jpg", mask_path if exists else None, is_foreground))
+    return samples
+
+
+def is_foreground(pixels: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
+    """Return where a segmim picture, whose background is painted blue, shows the flower."""
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return ~((red == 0) | (green == 0) | (blue == 254))
+
+
+def _read_ids(root: Path, key: str) -> list[int]:
+    path = root / "setid.mat"
+    if not root.is_dir():
+        raise UsageError(f"`dataset_path` must be a folder with setid.mat, jpg/ and segmim/: {root} is no folder.")
+    if not path.is_file():
+        raise UsageError(f"`dataset_path` must hold setid.mat, jpg/ and segmim/: there is no {path}.")
+    try:
+        table = scipy.io.loadmat(path)
+    except Exception as error:  # scipy raises half a dozen types on damaged files
+        raise UsageError(f"{path} cannot be read as a MATLAB 5 file ({error}); download it again.") from error
+    ids = table.get(key)
+    if ids is None or not np.issubdtype(np.asarray(ids).dtype, np.integer) or not np.size(ids):
+        raise UsageError(f"{path} must hold image numbers under {key!r}; it holds {_keys(table)}.")
+    return [int(number) for number in np.ravel(ids)]
+
+
+def _keys(table: dict) -> str:
+    return ", ".join(sorted(key for key in table if not key.startswith("__"))) or "nothing"

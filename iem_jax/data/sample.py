@@ -1,0 +1,27 @@
+"""One picture of a data set, before it is read."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+PixelRule = Callable[[UInt8[np.ndarray, "h w 3"]], Bool[np.ndarray, "h w"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A picture and, where there is one, its ground truth.
+
+    Attributes:
+      name: the picture's path relative to its root, without ending, with "/"; names the files written for it.
+      image_path: the picture.
+      mask_path: the ground truth, or None.
+      mask_rule: which pixels of the ground truth, as RGB at its full size, are foreground.
+    """
+
+    name: str
+    image_path: Path
+    mask_path: Path | None
+    mask_rule: PixelRule

@@ -1,0 +1,1 @@
+"""What a run leaves behind: masks, tables and pictures. Nothing is computed here."""
