@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 import jax
+from jax.core import Tracer
 
 PRECISIONS = ("highest", "high", "default")
 PLATFORMS = ("cpu", "gpu", "tpu")
@@ -60,9 +61,9 @@ def check_config(config: IEMConfig) -> None:
         check_positive_integer(name, getattr(config, name))
     if config.kernel_size % 2 == 0:
         raise UsageError(f"`kernel_size` must be a positive odd integer, got {config.kernel_size}.")
-    if not isinstance(config.sigma, jax.core.Tracer) and not (math.isfinite(config.sigma) and config.sigma > 0):
+    if not isinstance(config.sigma, Tracer) and not (math.isfinite(config.sigma) and config.sigma > 0):
         raise UsageError(f"`sigma` must be a finite number > 0, got {config.sigma}.")
-    if not isinstance(config.lmbda, jax.core.Tracer) and not (math.isfinite(config.lmbda) and config.lmbda >= 0):
+    if not isinstance(config.lmbda, Tracer) and not (math.isfinite(config.lmbda) and config.lmbda >= 0):
         raise UsageError(f"`lmbda` must be a finite number >= 0, got {config.lmbda}.")
     check_choice("precision", config.precision, PRECISIONS)
 

@@ -1,7 +1,7 @@
 """Scores of masks against ground truth, per image (SPEC section 2).
 
-IEM finds two sides and does not say which is the object. As in ReDO and the paper, accuracy, IoU and DICE are the larger of
-the value for the mask and the value for its complement; the `_fixed` scores are of the mask as it is.
+IEM finds two sides and does not say which is the object. As in ReDO and the paper, accuracy, IoU and DICE are the
+larger of the value for the mask and the value for its complement; the `_fixed` scores are of the mask as it is.
 """
 
 from typing import Any, NamedTuple

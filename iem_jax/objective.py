@@ -126,7 +126,9 @@ def gradient(
 
     with jax.named_scope("gradient"):
         a_f = -(mask * weight.background / (channels * area.foreground))[..., None] * jnp.sign(residual.foreground)
-        a_b = -((1 - mask) * weight.foreground / (channels * area.background))[..., None] * jnp.sign(residual.background)
+        a_b = -((1 - mask) * weight.foreground / (channels * area.background))[..., None] * jnp.sign(
+            residual.background
+        )
         b_f = jnp.sum(a_f * from_background, axis=-1)
         b_b = jnp.sum(a_b * from_foreground, axis=-1)
         pulled = apply_adjoint(kernel, jnp.concatenate([a_b - a_f, (b_f - b_b)[..., None]], -1), config.precision)

@@ -1,65 +1,28 @@
 """The main job: samples -> chunks -> segment -> printed lines, masks and tables."""
 
-import collections
 import contextlib
 import dataclasses
-import functools
 import importlib.metadata
 import itertools
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
-from iem_jax.config import IEMConfig, RunConfig, UsageError, check_run_config
+from iem_jax.config import RunConfig, UsageError, check_run_config
 from iem_jax.data import DATASETS, Sample
 from iem_jax.data.demo import list_demo
-from iem_jax.data.loader import Loaded, load_samples, make_chunk
+from iem_jax.data.loader import load_samples
 from iem_jax.output.figures import contact_sheet
 from iem_jax.output.writer import Writer
-from iem_jax.results import (
-    FAILED,
-    Result,
-    count_statuses,
-    failed_result,
-    history_line,
-    history_rows,
-    make_result,
-    metrics_rows,
-)
-from iem_jax.solver import Segmentation, segment
+from iem_jax.results import FAILED, Result, count_statuses, history_line, history_rows, make_result, metrics_rows
+from iem_jax.stream import Clock, segment_stream
 
 DEMO_OUTPUT = "output/demo"
-CHUNK_SIZE = {"cpu": 8, "gpu": 256, "tpu": 64}  # pictures computed side by side
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "pillow")
-
-
-class Clock(collections.Counter):
-    """Seconds that the main thread spent in each part of a run."""
-
-    @contextlib.contextmanager
-    def measure(self, part: str) -> Iterator[None]:
-        """Add the time of the block to `part`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self[part] += time.perf_counter() - start
-
-    def timed(self, part: str, items: Iterable[Any]) -> Iterator[Any]:
-        """Yield the items, adding the time of waiting for them to `part`."""
-        iterator = iter(items)
-        while True:
-            with self.measure(part):
-                item = next(iterator, None)
-            if item is None:
-                return
-            yield item
 
 
 def run_pipeline(config: RunConfig) -> int:
@@ -130,22 +93,23 @@ def _work(
     sheet: list[tuple[np.ndarray, np.ndarray]],
 ) -> Iterator[Result]:
     """Segment all samples; print the lines of each batch as it ends, write masks as they come."""
-    compute = _Compute(config.iem, device, clock)
-    stream = _segment_all(clock.timed("load", load_samples(samples, config.iem.size)), compute, clock)
+    loaded = clock.timed("load", load_samples(samples, config.iem.size))
+    stream = segment_stream(loaded, config.iem, device, clock)
     number = -(-len(samples) // config.batch_size)
     with tqdm(total=len(samples), unit=" pictures", disable=not sys.stderr.isatty(), leave=False) as progress:
         for index in range(number):
             print(f"Batch {index + 1}/{number}", flush=True)
             batch = []
-            for result, item, mask in itertools.islice(stream, config.batch_size):
+            for item, segmentation in itertools.islice(stream, config.batch_size):
+                result = make_result(item, segmentation)
                 batch.append(result)
                 if result.problem:
                     say(f"{item.sample.image_path}: {result.problem}")
-                if mask is not None and writer is not None:
+                if segmentation is not None and writer is not None:
                     with clock.measure("write"):
-                        writer.write_mask(result.name, mask)
+                        writer.write_mask(result.name, segmentation.mask)
                     if config.dataset == "demo":
-                        sheet.append((item.image, mask))
+                        sheet.append((item.image, segmentation.mask))
                 progress.update()
                 if config.strict and result.status == FAILED:
                     yield from batch
@@ -156,79 +120,11 @@ def _work(
             yield from batch
 
 
-def _segment_all(
-    items: Iterable[Loaded], compute: "_Compute", clock: Clock
-) -> Iterator[tuple[Result, Loaded, np.ndarray | None]]:
-    """Yield results in the order of the items; the device works on one chunk while the next one is loaded."""
-    in_flight: collections.deque[tuple[list[Loaded], Segmentation | None]] = collections.deque()
-    for group in _groups(items, compute.chunk_size):
-        in_flight.append((group, compute([item for item in group if item.image is not None])))
-        if len(in_flight) > 1:
-            yield from _collect(*in_flight.popleft(), clock)
-    while in_flight:
-        yield from _collect(*in_flight.popleft(), clock)
-
-
-def _groups(items: Iterable[Loaded], chunk_size: int) -> Iterator[list[Loaded]]:
-    """Group items so that each group but the last has `chunk_size` readable ones."""
-    group: list[Loaded] = []
-    readable = 0
-    for item in items:
-        group.append(item)
-        readable += item.image is not None
-        if readable == chunk_size:
-            yield group
-            group, readable = [], 0
-    if group:
-        yield group
-
-
-def _collect(
-    group: list[Loaded], segmentation: Segmentation | None, clock: Clock
-) -> Iterator[tuple[Result, Loaded, np.ndarray | None]]:
-    with clock.measure("compute"):
-        batch = jax.device_get(segmentation)
-    row = itertools.count()
-    for item in group:
-        if item.image is None:
-            yield failed_result(item), item, None
-        else:
-            index = next(row)
-            one = jax.tree.map(lambda field, index=index: np.array(field[index]), batch)
-            yield make_result(item, one), item, one.mask
-
-
-class _Compute:
-    """Runs `segment` on chunks of one shape with one compiled program."""
-
-    def __init__(self, config: IEMConfig, device: jax.Device, clock: Clock):
-        self.chunk_size = CHUNK_SIZE.get(device.platform, CHUNK_SIZE["gpu"])
-        self._config, self._device, self._clock = config, device, clock
-        self._compiled: Callable[..., Segmentation] | None = None
-
-    def __call__(self, items: list[Loaded]) -> Segmentation | None:
-        """Start computing a chunk of readable items; returns before it is done."""
-        if not items:
-            return None
-        arrays = jax.device_put((*make_chunk(items, self.chunk_size), self._config), self._device)
-        if self._compiled is None:
-            with self._clock.measure("compile"):
-                function = functools.partial(_segment_chunk, chunk_size=self.chunk_size)
-                self._compiled = jax.jit(function).lower(*arrays).compile()
-        return self._compiled(*arrays)
-
-
-def _segment_chunk(images: jax.Array, truths: jax.Array, config: IEMConfig, chunk_size: int) -> Segmentation:
-    return segment(images, config, ground_truths=truths, chunk_size=chunk_size)
-
-
 def _profile(folder: str | None) -> contextlib.AbstractContextManager:
     return jax.profiler.trace(folder) if folder is not None else contextlib.nullcontext()
 
 
-def _write_tables(
-    writer: Writer, config: RunConfig, results: list[Result], device: jax.Device, clock: Clock
-) -> None:
+def _write_tables(writer: Writer, config: RunConfig, results: list[Result], device: jax.Device, clock: Clock) -> None:
     history = history_rows(results)
     writer.write_metrics(metrics_rows(results))
     writer.write_history(history)

@@ -35,13 +35,10 @@ class Result:
     scores: Scores | None = None
 
 
-def failed_result(item: Loaded) -> Result:
-    """Return the result of a picture that could not be read."""
-    return Result(item.sample.name, FAILED, item.problem)
-
-
-def make_result(item: Loaded, segmentation: Segmentation) -> Result:
-    """Return the result of one picture from its segmentation (unbatched, NumPy)."""
+def make_result(item: Loaded, segmentation: Segmentation | None) -> Result:
+    """Return the result of one picture from its segmentation (unbatched, NumPy), None if it could not be read."""
+    if segmentation is None:
+        return Result(item.sample.name, FAILED, item.problem)
     scores = None
     if item.ground_truth is not None:
         area, overlap = (np.asarray(x, np.float64) for x in (segmentation.info.area, segmentation.overlap))

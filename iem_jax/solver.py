@@ -2,9 +2,9 @@
 
 `init`, `step` and `run` are for one image, pure and jittable. `segment` runs a batch.
 
-Differs from the reference: 1. the gradient is in closed form and each filter runs once (SPEC section 4), with the same
-masks; 2. a mask that would become empty or full stays as it was and the image's status says so; 3. a uniform image, whose
-gradient is rounding noise, keeps its first mask.
+Differs from the reference: 1. the gradient is in closed form and each filter runs once (SPEC section 4), with the
+same masks; 2. a mask that would become empty or full stays as it was and the image's status says so; 3. a uniform
+image, whose gradient is rounding noise, keeps its first mask.
 """
 
 import functools
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from iem_jax.config import IEMConfig, UsageError, check_config, check_divisible
@@ -148,7 +149,7 @@ def _check_images(images: Array | np.ndarray, config: IEMConfig) -> None:
         raise UsageError(f"`images` must have shape (B, H, W, C), none of them 0, got {images.shape}.")
     check_divisible("height of images", images.shape[1], config.scale_factor)
     check_divisible("width of images", images.shape[2], config.scale_factor)
-    if images.dtype == np.uint8 or isinstance(images, jax.core.Tracer):
+    if images.dtype == np.uint8 or isinstance(images, Tracer):
         return
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise UsageError(f"`images` must be uint8, or floating point in [-1, 1], got {images.dtype}.")

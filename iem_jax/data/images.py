@@ -54,13 +54,10 @@ def read_rgb(path: Path) -> Image.Image:
 def resize_and_crop(image: Image.Image, size: int) -> Image.Image:
     """Bring the short side to `size` by nearest neighbour, then cut out the centred square."""
     width, height = image.size
-    if width <= height:
-        scaled = (size, int(size * height / width))
-    else:
-        scaled = (int(size * width / height), size)
+    scaled = (size, int(size * height / width)) if width <= height else (int(size * width / height), size)
     if image.size != scaled:
         image = image.resize(scaled, Image.Resampling.NEAREST)
-    left, top = (int(round((length - size) / 2)) for length in scaled)
+    left, top = (round((length - size) / 2) for length in scaled)
     return image.crop((left, top, left + size, top + size))
 
 

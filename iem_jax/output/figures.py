@@ -33,7 +33,5 @@ def contact_sheet(
     sheet = Image.new("RGB", size, "white")
     for column, tiles in enumerate(columns):
         for row, tile in enumerate(tiles):
-            sheet.paste(
-                Image.fromarray(tile), (MARGIN + (width + MARGIN) * column, MARGIN + (height + MARGIN) * row)
-            )
+            sheet.paste(Image.fromarray(tile), (MARGIN + (width + MARGIN) * column, MARGIN + (height + MARGIN) * row))
     return sheet
