@@ -81,6 +81,6 @@ def inpaint(
     Returns:
       The predictions, (H, W, C): phi(X V, V) of SPEC section 2; NaN everywhere if no pixel is known.
     """
-    kernel = make_filter(*mask.shape, config, image.dtype)
+    kernel = make_filter(mask.shape[0], mask.shape[1], config, image.dtype)
     filtered = apply_filter(kernel, stack_mask(image, mask), config.precision)
     return filtered[..., :-1] / filtered[..., -1:]

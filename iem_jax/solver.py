@@ -54,7 +54,7 @@ def init(image: Float[Array, "h w c"], config: IEMConfig) -> IEMState:
     """Start from the centred square."""
     mask = centred_square(*image.shape[:2])
     uniform = jnp.all(image == image[:1, :1])
-    kernel = make_filter(*mask.shape, config, image.dtype)
+    kernel = make_filter(mask.shape[0], mask.shape[1], config, image.dtype)
     total = apply_filter(kernel, stack_mask(image, jnp.ones_like(image[..., 0])), config.precision)
     return IEMState(mask, jnp.where(uniform, UNIFORM, OK).astype(jnp.int32), kernel, total)
 

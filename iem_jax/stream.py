@@ -17,8 +17,11 @@ from iem_jax.solver import Segmentation, segment
 CHUNK_SIZE = {"cpu": 8, "gpu": 256, "tpu": 64}  # pictures computed side by side
 
 
-class Clock(collections.Counter):
+class Clock(collections.defaultdict[str, float]):
     """Seconds that the main thread spent in each part of a run."""
+
+    def __init__(self):
+        super().__init__(float)
 
     @contextlib.contextmanager
     def measure(self, part: str) -> Iterator[None]:
