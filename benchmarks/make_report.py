@@ -1,0 +1,112 @@
+"""Tables and a plot in benchmarks/README.md, made from results/*.json: `python benchmarks/make_report.py`."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+FOLDER = Path(__file__).parent
+MARK = re.compile(r"(<!-- begin results -->\n).*(<!-- end results -->)", re.DOTALL)
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Return a Markdown table."""
+    header = list(header)
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
+
+
+def peer(record: dict) -> str:
+    """Return the comparison with PyTorch and GrabCut."""
+    text = ""
+    memory = record["results"]["peak_memory_mib"]
+    for variant, sides in record["results"].items():
+        if variant == "peak_memory_mib":
+            continue
+        rows = []
+        for name, side in sides.items():
+            seconds = side["seconds_per_picture"]
+            spread = f"{seconds['min'] * 1e3:.1f} to {seconds['max'] * 1e3:.1f}"
+            peak = f"{memory[name]:.0f}" if variant == "default" else ""
+            scores = f"{side['iou']:.1f} / {side['miou']:.1f}", f"{side['agreement_with_iem_jax']:.5f}"
+            times = f"{seconds['median'] * 1e3:.1f}", spread, f"{side['times_faster_than_pytorch']:.1f}"
+            rows.append([name, *times, *scores, peak])
+        header = ["", "ms a picture", "spread", "times PyTorch's speed", "IoU / mIoU", "pixels as ours", "peak MiB"]
+        text += f"**{variant}**\n\n{table(header, rows)}\n"
+    return text
+
+
+def scale(record: dict) -> str:
+    """Return the growth with batch, size and filter."""
+    rows = [
+        [*(row[key] for key in ("axis", row["axis"], "batch", "size")), f"{row['milliseconds']:.3f}"]
+        for row in record["results"]["rows"]
+    ]
+    for line, row in zip(rows, record["results"]["rows"], strict=True):
+        line.append(f"{row['peak_memory_mib']:.0f}")
+    fits = ", ".join(f"{name} {value}" for name, value in record["results"]["exponents"].items())
+    header = ["axis", "value", "batch", "size", "ms a picture and iteration", "peak MiB"]
+    return f"Fitted exponents of total time (1 is linear): {fits}.\n\n{table(header, rows)}\n"
+
+
+def end_to_end(record: dict) -> str:
+    """Return the parts of whole runs."""
+    results = record["results"]
+    runs = {name: value for name, value in results.items() if isinstance(value, dict)}
+    parts = list(next(iter(runs.values())))
+    rows = [[name, *(f"{run[part]:.1f}" for part in parts)] for name, run in runs.items()]
+    text = f"Bare decoding: {results['bare_decoding']:.1f} s. Run without compilation over its slowest part: "
+    return f"{text}{results['ratio_to_slowest_part']:.2f}.\n\n{table(['', *parts], rows)}\n"
+
+
+SECTIONS = {
+    "peer": ("Against PyTorch and GrabCut", peer),
+    "scale": ("Growth", scale),
+    "end_to_end": ("End to end", end_to_end),
+}
+
+
+def plot_scale(records: list[dict]) -> None:
+    """Draw time per picture and iteration against batch and size."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for record in records:
+        for axis, name in zip(axes, ("batch", "size"), strict=True):
+            rows = [row for row in record["results"]["rows"] if row["axis"] == name]
+            axis.loglog(
+                [row[name] for row in rows],
+                [row["milliseconds"] for row in rows],
+                "o-",
+                label=record["machine"]["device"],
+            )
+            axis.set(xlabel="pictures in the batch" if name == "batch" else "side in pixels")
+    axes[0].set_ylabel("ms a picture and iteration")
+    axes[0].legend(frameon=False)
+    figure.savefig(FOLDER / "scale.png", dpi=110)
+
+
+def main() -> None:
+    """Write the page."""
+    records = [json.loads(path.read_text()) for path in sorted((FOLDER / "results").glob("*.json"))]
+    text = ""
+    for name, (title, section) in SECTIONS.items():
+        for record in (record for record in records if record["benchmark"] == name):
+            machine, settings = record["machine"], record["settings"]
+            where = f"{machine['date']}, {machine['device']}, {machine['processor']}, {machine['cores']} cores, "
+            where += f"jax {machine['jax']}; " + ", ".join(f"{key} {value}" for key, value in settings.items())
+            text += f"### {title}\n\n{where}.\n\n{section(record)}"
+    scales = [record for record in records if record["benchmark"] == "scale"]
+    if scales:
+        plot_scale(scales)
+        text += "![Growth of time with batch and size](scale.png)\n\n"
+    page = FOLDER / "README.md"
+    page.write_text(MARK.sub(lambda match: match[1] + "\n" + text + match[2], page.read_text()))
+
+
+if __name__ == "__main__":
+    main()
