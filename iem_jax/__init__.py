@@ -1,5 +1,6 @@
 """Inpainting Error Maximization in JAX: foreground masks without labels, weights or training."""
 
+from iem_jax.batch import segment as segment
 from iem_jax.config import IEMConfig as IEMConfig
 from iem_jax.config import UsageError as UsageError
 from iem_jax.inpainting import inpaint as inpaint
@@ -10,7 +11,6 @@ from iem_jax.objective import objective as objective
 from iem_jax.solver import Segmentation as Segmentation
 from iem_jax.solver import init as init
 from iem_jax.solver import run as run
-from iem_jax.solver import segment as segment
 from iem_jax.solver import step as step
 
 __version__ = "0.1.0"

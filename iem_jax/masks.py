@@ -1,43 +1,60 @@
 """How a mask starts, where it may change, and how it is smoothed (SPEC section 2).
 
-Masks are (H, W), boolean, True for foreground. Outside the image counts as neither side.
+`centred_square` is (H, W), boolean. The others work on framed planes (see `frames`) of a mask that is 1 on
+foreground, 0 elsewhere, and of the valid pixels V, 1 where the picture is; outside V is neither side. They return the
+picture's rows.
 """
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Shaped
 
+from iem_jax.frames import Frame, shifted, store_framed
+
 SMOOTH_THRESHOLD = 4
 
 
-def centred_square(height: int, width: int) -> Bool[Array, "h w"]:
-    """Return the mask every search starts from: all but a fifth of the image on each side."""
+def centred_square(valid: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
+    """Return the mask every search starts from: all but a fifth on each side of the box around the valid pixels."""
 
-    def middle(length: int) -> Array:
-        positions = jnp.arange(length)
-        return (positions >= length // 5) & (positions < length - length // 5)
+    def middle(present: Bool[Array, " n"]) -> Bool[Array, " n"]:
+        position = jnp.arange(present.shape[0]) - jnp.argmax(present)
+        length = jnp.sum(present, dtype=jnp.int32)
+        return (position >= length // 5) & (position < length - length // 5)
 
-    return middle(height)[:, None] & middle(width)[None, :]
-
-
-def boundary(mask: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
-    """Mark the pixels that have a 4-neighbour of the other side, and all pixels on the image's edge."""
-    all_in = _all_neighbours(mask)
-    all_out = _all_neighbours(~mask)
-    return ~jnp.where(mask, all_in, all_out)
+    return middle(jnp.any(valid, axis=1))[:, None] & middle(jnp.any(valid, axis=0))[None, :] & valid
 
 
-def smooth(mask: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
-    """Keep foreground where at least 4 pixels of the 3 x 3 neighbourhood are foreground."""
-    padded = jnp.pad(mask.astype(jnp.int8), 1)
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] >= SMOOTH_THRESHOLD
+def boundary(mask: Float[Array, "1 r k"], valid: Float[Array, "1 r k"], frame: Frame) -> Bool[Array, "1 h k"]:
+    """Mark the pixels that have a 4-neighbour that is not of their side; those on the picture's edge all have."""
+    on_edge = jnp.where(_neighbours(valid, frame) == 4, 0, 9)
+    return _neighbours(mask, frame) + on_edge != 4 * shifted(mask, frame)
 
 
-def update_mask(mask: Bool[Array, "h w"], gradient: Float[Array, "h w"]) -> Bool[Array, "h w"]:
-    """Give boundary pixels the sign of the gradient; other pixels and those with zero gradient keep their side."""
-    return jnp.where(boundary(mask) & (gradient != 0), gradient > 0, mask)
+def update_mask(
+    mask: Float[Array, "1 r k"],
+    gradient: Float[Array, "1 h k"],
+    edge: Bool[Array, "1 h k"],
+    valid: Float[Array, "1 r k"],
+    frame: Frame,
+) -> Float[Array, "1 h k"]:
+    """Give the pixels of the boundary the sign of the gradient; others, and those with gradient 0, keep theirs."""
+    signed = jnp.where(gradient > 0, shifted(valid, frame), 0)
+    return jnp.where(edge & (gradient != 0), signed, shifted(mask, frame))
 
 
-def _all_neighbours(side: Shaped[Array, "h w"]) -> Shaped[Array, "h w"]:
-    padded = jnp.pad(side, 1)
-    return padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+def smooth(
+    rows: Float[Array, "1 h k"],
+    valid: Float[Array, "1 r k"],
+    frame: Frame,
+    threshold: Shaped[Array, ""] | float = SMOOTH_THRESHOLD,
+) -> Float[Array, "1 h k"]:
+    """Keep foreground where at least `threshold` pixels of the 3 x 3 neighbourhood are foreground."""
+    across = store_framed(rows, frame)
+    across = store_framed(shifted(across, frame, dy=-1) + shifted(across, frame) + shifted(across, frame, dy=1), frame)
+    number = shifted(across, frame, dx=-1) + shifted(across, frame) + shifted(across, frame, dx=1)
+    return jnp.where(number >= threshold, shifted(valid, frame), 0)
+
+
+def _neighbours(planes: Float[Array, "1 r k"], frame: Frame) -> Float[Array, "1 h k"]:
+    up, down = shifted(planes, frame, dy=-1), shifted(planes, frame, dy=1)
+    return up + down + shifted(planes, frame, dx=-1) + shifted(planes, frame, dx=1)

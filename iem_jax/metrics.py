@@ -28,7 +28,11 @@ class Scores(NamedTuple):
 def score_masks(
     masks: Shaped[Array | np.ndarray, "*b h w"], ground_truths: Shaped[Array | np.ndarray, "*b h w"]
 ) -> Scores:
-    """Score masks against ground truths; both are true (non-zero) for foreground.
+    """Score masks against ground truths.
+
+    Args:
+      masks: (..., H, W), true or non-zero for foreground.
+      ground_truths: the same.
 
     Returns:
       `Scores` of shape B, NaN for images whose ground truth is empty or full.

@@ -41,7 +41,7 @@ def make_result(item: Loaded, segmentation: Segmentation | None) -> Result:
         return Result(item.sample.name, FAILED, item.problem)
     scores = None
     if item.ground_truth is not None:
-        area, overlap = (np.asarray(x, np.float64) for x in (segmentation.info.area, segmentation.overlap))
+        area, overlap = (np.asarray(x, np.float64) for x in (segmentation.info.area, segmentation.info.overlap))
         scores = scores_from_counts(area, overlap, float(item.ground_truth.sum()), item.ground_truth.size)
     status = STATUSES[int(segmentation.status)]
     return Result(item.sample.name, status, item.problem, np.array(segmentation.info.inp_error), scores)
@@ -63,7 +63,9 @@ def history_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     valid = [result for result in results if result.status == STATUSES[0]]
     if not valid:
         return []
-    columns: dict[str, Any] = {"inp_error": np.mean([result.inp_error for result in valid], axis=0, dtype=np.float64)}
+    columns: dict[str, Any] = {
+        "inp_error": np.mean([np.asarray(result.inp_error) for result in valid], axis=0, dtype=np.float64)
+    }
     scored = [result.scores for result in valid if result.scores is not None and not np.isnan(result.scores.iou[-1])]
     if scored:
         columns |= {key: np.mean([getattr(scores, key) for scores in scored], axis=0) for key in Scores._fields}

@@ -10,9 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from iem_jax.batch import segment
 from iem_jax.config import IEMConfig
 from iem_jax.data.loader import Loaded, make_chunk
-from iem_jax.solver import Segmentation, segment
+from iem_jax.solver import Segmentation
 
 CHUNK_SIZE = {"cpu": 8, "gpu": 256, "tpu": 64}  # pictures computed side by side
 

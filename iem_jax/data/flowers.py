@@ -49,9 +49,12 @@ def _read_ids(root: Path, key: str) -> list[int]:
     except Exception as error:  # scipy raises half a dozen types on damaged files
         raise UsageError(f"{path} cannot be read as a MATLAB 5 file ({error}); download it again.") from error
     ids = table.get(key)
-    if ids is None or not np.issubdtype(np.asarray(ids).dtype, np.integer) or not np.size(ids):
+    if ids is None:
         raise UsageError(f"{path} must hold image numbers under {key!r}; it holds {_keys(table)}.")
-    return [int(number) for number in np.ravel(ids)]
+    numbers = np.ravel(ids)
+    if not numbers.size or not np.issubdtype(numbers.dtype, np.number) or not np.all(numbers == np.rint(numbers)):
+        raise UsageError(f"{path} must hold image numbers under {key!r}, not {numbers.dtype} of shape {np.shape(ids)}.")
+    return [int(number) for number in numbers]
 
 
 def _keys(table: dict) -> str:
