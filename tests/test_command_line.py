@@ -42,6 +42,11 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
 def test_sample_of_photographs(flowers17: Path, golden, tmp_path: Path):
     """The defaults on 10 photographs: the reference's lines, masks and numbers."""
     root, output = linked(flowers17, tmp_path / "set", 10), tmp_path / "out"
@@ -110,10 +115,10 @@ def test_demo(tmp_path: Path):
     rows = table(output / "metrics.csv")
     assert len(rows) >= 3
     for row in rows:
-        assert Image.open(output / "masks" / f"{row['name']}.png").size == (128, 128)
+        assert size_of(output / "masks" / f"{row['name']}.png") == (128, 128)
     sheets = [path for path in output.iterdir() if path.suffix in (".png", ".jpg")]
     assert len(sheets) == 1
-    assert Image.open(sheets[0]).size[0] > 128 * len(rows)
+    assert size_of(sheets[0])[0] > 128 * len(rows)
     assert len({path.name for path in tmp_path.iterdir()}) == 1
 
 

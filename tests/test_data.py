@@ -58,9 +58,9 @@ def test_foreground_rule():
 
 
 def test_bad_roots(tmp_path: Path):
-    with pytest.raises(UsageError, match="`dataset_path` must be a folder .* is no folder"):
+    with pytest.raises(UsageError, match=r"`dataset_path` must be a folder .* is no folder"):
         list_flowers(tmp_path / "nothing", "test")
-    with pytest.raises(UsageError, match="there is no .*setid.mat"):
+    with pytest.raises(UsageError, match=r"there is no .*setid\.mat"):
         list_flowers(tmp_path, "test")
 
 
@@ -86,18 +86,24 @@ def test_setid_without_the_split(tmp_path: Path):
     assert names(list_flowers(tmp_path, "val")) == ["image_00001"]
 
 
+def nearest(old: int, new: int) -> np.ndarray:
+    """Return the old pixel that holds the centre of each new one.
+
+    Pillow walks there by adding; where a centre falls between two pixels the rounding of these sums decides.
+    """
+    steps = np.full(new, old / new)
+    steps[0] /= 2
+    return np.floor(np.add.accumulate(steps)).astype(int)
+
+
 def resized(pixels: np.ndarray, size: int) -> np.ndarray:
-    """The reference's rule by indices: nearest pixel to each new pixel's centre, then the centred square."""
+    """The reference's rule by indices: the short side becomes `size`, then the centred square."""
     height, width = pixels.shape[:2]
-    new = [
-        size if height <= width else int(size * height / width),
-        size if width <= height else int(size * width / height),
-    ]
-    rows, columns = (
-        np.floor((np.arange(n) + 0.5) * old / n).astype(int) for n, old in zip(new, (height, width), strict=True)
-    )
-    top, left = (int(round((n - size) / 2)) for n in new)
-    return pixels[rows][:, columns][top : top + size, left : left + size]
+    new_height = size if height <= width else int(size * height / width)
+    new_width = size if width <= height else int(size * width / height)
+    top, left = round((new_height - size) / 2), round((new_width - size) / 2)
+    whole = pixels[nearest(height, new_height)][:, nearest(width, new_width)]
+    return whole[top : top + size, left : left + size]
 
 
 @pytest.mark.parametrize(
