@@ -1,0 +1,67 @@
+"""The public names, their docstrings, and the examples of the README."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import iem_jax
+
+ROOT = Path(__file__).parents[1]
+FUNCTIONS = (
+    *("segment", "run", "step", "init", "inpaint"),
+    *("inpainting_error", "diversity", "objective", "score_masks"),
+)
+
+
+def test_design_is_exported():
+    for name in ("IEMConfig", "Segmentation", *FUNCTIONS):
+        assert hasattr(iem_jax, name), name
+
+
+def test_nothing_else_is_exported():
+    """`__all__` or, without one, the names re-exported as themselves."""
+    public = set(getattr(iem_jax, "__all__", ())) or set(
+        re.findall(r"import (\w+) as \1", Path(iem_jax.__file__).read_text())
+    )
+    assert public == {"IEMConfig", "Segmentation", "UsageError", *FUNCTIONS}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_docstrings(name: str):
+    function = getattr(iem_jax, name)
+    text = inspect.getdoc(function)
+    assert text
+    assert text.splitlines()[0].endswith(".")
+    assert "Args:" in text
+    assert "Returns:" in text
+    for parameter in inspect.signature(function).parameters:
+        assert re.search(rf"^ +{parameter}: ", text, re.MULTILINE), f"Args of {name} lack {parameter}"
+
+
+def test_version():
+    assert re.fullmatch(r"\d+\.\d+\.\d+\w*", iem_jax.__version__)
+
+
+def test_is_typed():
+    assert (Path(iem_jax.__file__).parent / "py.typed").is_file()
+
+
+def test_size_of_files():
+    """STYLE.md: files up to about 300 lines."""
+    for path in [*ROOT.glob("iem_jax/**/*.py"), *ROOT.glob("tests/*.py"), ROOT / "run.py"]:
+        assert len(path.read_text().splitlines()) <= 330, path
+
+
+def test_readme_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Every Python block runs, in order, in one namespace."""
+    readme = ROOT / "README.md"
+    if not readme.is_file():
+        pytest.skip("there is no README.md yet")
+    blocks = re.findall(r"^```python\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "readme"}
+    for block in blocks:
+        exec(compile(block, str(readme), "exec"), namespace)
