@@ -20,7 +20,7 @@ from iem_jax.early import run_until_settled
 from iem_jax.inpainting import frame_for
 from iem_jax.solver import Segmentation, run
 
-CHUNK_PIXELS = {"cpu": 2 * 128**2}  # measured, see benchmarks/README.md
+CHUNK_PIXELS = {"cpu": 128**2}  # measured, see benchmarks/README.md
 CHUNK_PIXELS_ELSEWHERE = 256 * 128**2
 # Vectors of 512 bits are worth 20 %; the operations are too small to be shared among threads.
 OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}}
@@ -79,7 +79,7 @@ def segment(
     _check_batch(batch, config)
     number, height, width = batch["image"].shape[:3]
     platform = devices[0].platform if devices else jax.default_backend()
-    chunk_size = min(chunk_size or default_chunk_size(height, width, platform), number)
+    chunk_size = chunk_size or default_chunk_size(height, width, platform)
     padding = -number % (chunk_size * len(devices or [None]))
     batch = {name: _pad(value, padding) for name, value in batch.items()}
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((batch, config))):

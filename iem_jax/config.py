@@ -41,8 +41,8 @@ class IEMConfig:
         every backend, the others allow TF32 or bfloat16 products where the hardware has them.
     """
 
-    sigma: float | jax.Array = 5.0
-    lmbda: float | jax.Array = 0.001
+    sigma: Any = 5.0  # a float or a scalar array; while JAX handles the pytree, any leaf
+    lmbda: Any = 0.001
     size: int = _static(128)
     iters: int = _static(150)
     kernel_size: int = _static(11)

@@ -54,7 +54,7 @@ def diversity(image: Float[Array, "h w c"], mask: Shaped[Array, "h w"]) -> Float
     """
 
     def side(weight: Array) -> Array:
-        mean = jnp.sum(weight * image, axis=(0, 1)) / jnp.sum(weight)
+        mean = jnp.sum(weight * image, axis=(0, 1), keepdims=True) / jnp.sum(weight)
         return jnp.sum(weight * (image - mean) ** 2)
 
     mask = mask[..., None].astype(image.dtype)

@@ -7,11 +7,9 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = "cpu"  # also for the command line run in subprocesses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import iem_jax
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.loader import load_samples
 
@@ -78,20 +76,6 @@ def compilations() -> Iterator[list[str]]:
 @pytest.fixture(scope="session")
 def objective_gradient() -> Callable[..., tuple[jax.Array, jax.Array]]:
     """The closed form: (image (H, W, C), mask (H, W), config) -> (gradient (H, W), inpainting error)."""
-    # TEMPORARY: until `iem_jax.objective.objective_gradient` exists it is built from its parts; keep the import only.
-    try:
-        from iem_jax.objective import objective_gradient
-    except ImportError:
-        return _gradient_from_parts
+    from iem_jax.objective import objective_gradient
+
     return objective_gradient
-
-
-def _gradient_from_parts(
-    image: jax.Array, mask: jax.Array, config: iem_jax.IEMConfig
-) -> tuple[jax.Array, jax.Array]:  # TEMPORARY, see above
-    from iem_jax.inpainting import apply_filter, make_filter, stack_mask
-    from iem_jax.objective import gradient
-
-    kernel = make_filter(*mask.shape, config, image.dtype)
-    total = apply_filter(kernel, stack_mask(image, jnp.ones_like(mask)), config.precision)
-    return gradient(image, mask, kernel, total, config)

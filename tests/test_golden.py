@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from iem_jax import IEMConfig, segment
+from iem_jax.batch import normalise
 from iem_jax.config import RunConfig
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.loader import load_samples
 from iem_jax.pipeline import run_pipeline
-from iem_jax.solver import normalise
 
 RUNS = {
     "flowers17_default": IEMConfig(),

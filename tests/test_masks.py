@@ -8,16 +8,45 @@ import reference
 from pictures import random_mask
 
 from iem_jax import masks as package
+from iem_jax.frames import make_frame, shifted, to_frame
 
 SIZES = [(4, 4), (5, 5), (16, 16), (9, 17), (23, 8)]
 
 
-def on_device(function):
-    return lambda *arrays: function(*map(jnp.asarray, arrays))
+def framed(function):
+    """Turn a function of framed planes into one of (H, W) arrays, without padding: all pixels are valid."""
+
+    def plain(mask, *planes):
+        height, width = np.shape(mask)[-2:]
+        frame = make_frame(height, width, 2, 1)
+
+        def put(plane):
+            return to_frame(jnp.asarray(plane)[None].astype(jnp.float32), frame)
+
+        arguments = function(put, frame, jnp.asarray(mask), put(jnp.ones((height, width))), *map(jnp.asarray, planes))
+        return arguments[0, :, :width] > 0
+
+    return plain
 
 
-boundary, smooth, update_mask = map(on_device, (package.boundary, package.smooth, package.update_mask))
-centred_square = package.centred_square
+@framed
+def boundary(put, frame, mask, valid):
+    return package.boundary(put(mask), valid, frame)
+
+
+@framed
+def smooth(put, frame, mask, valid):
+    return package.smooth(shifted(put(mask), frame), valid, frame)
+
+
+@framed
+def update_mask(put, frame, mask, valid, slope):
+    edge = package.boundary(put(mask), valid, frame)
+    return package.update_mask(put(mask), shifted(put(slope), frame), edge, valid, frame)
+
+
+def centred_square(height, width):
+    return package.centred_square(jnp.ones((height, width), bool))
 
 
 def bits(*rows: str) -> np.ndarray:
@@ -103,8 +132,23 @@ def test_vmap_and_jit():
         assert function(masks[0]).dtype == jnp.bool_
 
 
-def test_masks_are_boolean():
-    with pytest.raises(Exception, match="mask"):
-        smooth(np.ones((4, 4), np.float32))
-    with pytest.raises(Exception, match="mask"):
-        boundary(np.ones((2, 4, 4), bool))
+def test_outside_of_the_valid_pixels_is_neither_side():
+    valid = np.zeros((12, 14), bool)
+    valid[2:9, 3:12] = True
+    inner, slope = random_mask(4, 7, 9), np.random.default_rng(4).normal(size=(7, 9)).astype(np.float32)
+    mask, wide_slope = np.zeros((12, 14), bool), np.ones((12, 14), np.float32)
+    mask[2:9, 3:12], wide_slope[2:9, 3:12] = inner, slope
+    frame = make_frame(12, 14, 2, 1)
+    m, v, g = (to_frame(jnp.asarray(x, jnp.float32)[None], frame) for x in (mask, valid, wide_slope))
+    edge = package.boundary(m, v, frame)
+    updated = package.update_mask(m, shifted(g, frame), edge, v, frame)
+    smoothed = package.smooth(shifted(m, frame), v, frame)
+    pairs = [(updated, update_mask(inner, slope)), (smoothed, smooth(inner))]
+    for padded, expected in pairs:
+        result = np.asarray(padded[0, :, :14] > 0)
+        np.testing.assert_array_equal(result[2:9, 3:12], expected)
+        assert not result[~valid].any()
+    np.testing.assert_array_equal(edge[0, 2:9, 3:12], boundary(inner))
+    square = package.centred_square(jnp.asarray(valid))
+    np.testing.assert_array_equal(square[2:9, 3:12], centred_square(7, 9))
+    assert not np.asarray(square)[~valid].any()

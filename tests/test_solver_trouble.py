@@ -128,7 +128,7 @@ def test_bad_dtype_in_callers_jit():
 
 
 def test_bad_ground_truths():
-    with pytest.raises(Exception, match="ground_truths"):
+    with pytest.raises(Exception, match="ground_truth"):
         segment(make_images(2, 16, 16), SMALL, ground_truths=np.zeros((2, 16, 12), bool))
 
 
