@@ -1,21 +1,24 @@
-"""Pictures through the device: chunks of one shape, one compiled program, computing while the next chunk is loaded."""
+"""Pictures through the devices: groups of one shape, one compiled program, computing while the next group is loaded."""
 
 import collections
 import contextlib
-import functools
+import dataclasses
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
-from iem_jax.batch import segment
+from iem_jax.batch import default_chunk_size, segment
 from iem_jax.config import IEMConfig
 from iem_jax.data.loader import Loaded, make_chunk
 from iem_jax.solver import Segmentation
 
-CHUNK_SIZE = {"cpu": 8, "gpu": 256, "tpu": 64}  # pictures computed side by side
+GROUP_PIXELS = {"cpu": 16 * 128**2}  # for each device and call; elsewhere a chunk
+IN_FLIGHT = 3  # groups, so that a device that is done with one goes on with the next
 
 
 class Clock(collections.defaultdict[str, float]):
@@ -44,72 +47,105 @@ class Clock(collections.defaultdict[str, float]):
             yield item
 
 
+@dataclasses.dataclass(frozen=True)
+class Computing:
+    """How a run computes, which has no influence on its results.
+
+    Attributes:
+      devices: that share the work.
+      early_finish: stop working on pictures whose mask repeats itself.
+    """
+
+    devices: tuple[jax.Device, ...]
+    early_finish: bool = True
+
+
 def segment_stream(
-    items: Iterable[Loaded], config: IEMConfig, device: jax.Device, clock: Clock
+    items: Iterable[Loaded], config: IEMConfig, computing: Computing, clock: Clock
 ) -> Iterator[tuple[Loaded, Segmentation | None]]:
     """Segment pictures as they come.
 
     Yields:
       Each item, in order, with its unbatched segmentation as NumPy arrays; None for an item without a picture.
     """
-    compute = _Compute(config, device, clock)
+    worker = _Worker(config, computing, clock)
     in_flight: collections.deque[tuple[list[Loaded], Segmentation | None]] = collections.deque()
-    for group in _groups(items, compute.chunk_size):
-        in_flight.append((group, compute([item for item in group if item.image is not None])))
-        if len(in_flight) > 1:
-            yield from _collect(*in_flight.popleft(), clock)
+    for group in _groups(items, worker.group_size):
+        in_flight.append((group, worker.start(group)))
+        if len(in_flight) == IN_FLIGHT:
+            yield from worker.finish(*in_flight.popleft())
     while in_flight:
-        yield from _collect(*in_flight.popleft(), clock)
+        yield from worker.finish(*in_flight.popleft())
 
 
-def _groups(items: Iterable[Loaded], chunk_size: int) -> Iterator[list[Loaded]]:
-    """Group items so that each group but the last has `chunk_size` readable ones."""
+def _groups(items: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
+    """Group items so that each group but the last has `size` readable ones."""
     group: list[Loaded] = []
     readable = 0
     for item in items:
         group.append(item)
         readable += item.image is not None
-        if readable == chunk_size:
+        if readable == size:
             yield group
             group, readable = [], 0
     if group:
         yield group
 
 
-def _collect(
-    group: list[Loaded], segmentation: Segmentation | None, clock: Clock
-) -> Iterator[tuple[Loaded, Segmentation | None]]:
-    with clock.measure("compute"):
-        batch = jax.device_get(segmentation)
-    row = 0
-    for item in group:
-        if item.image is None:
-            yield item, None
-        else:
-            # Copies, since a view of one row would keep the whole chunk alive.
-            yield item, jax.tree.map(lambda field, row=row: np.array(field[row]), batch)
-            row += 1
+class _Worker:
+    """Runs `segment` on groups of one shape, with one compiled program, in smaller chunks if memory runs out."""
 
+    def __init__(self, config: IEMConfig, computing: Computing, clock: Clock):
+        platform, size = computing.devices[0].platform, config.size
+        self.chunk_size = default_chunk_size(size, size, platform)
+        each = max(GROUP_PIXELS.get(platform, 0) // size**2 // self.chunk_size, 1) * self.chunk_size
+        self.group_size = each * len(computing.devices)
+        self._config, self._computing, self._clock = config, computing, clock
 
-class _Compute:
-    """Runs `segment` on chunks of one shape with one compiled program."""
-
-    def __init__(self, config: IEMConfig, device: jax.Device, clock: Clock):
-        self.chunk_size = CHUNK_SIZE.get(device.platform, CHUNK_SIZE["gpu"])
-        self._config, self._device, self._clock = config, device, clock
-        self._compiled: Callable[..., Segmentation] | None = None
-
-    def __call__(self, items: list[Loaded]) -> Segmentation | None:
-        """Start computing a chunk of readable items; returns before it is done."""
-        if not items:
+    def start(self, group: list[Loaded]) -> Segmentation | None:
+        """Start computing a group; returns before it is done, the first time after compilation."""
+        readable = [item for item in group if item.image is not None]
+        if not readable:
             return None
-        arrays = jax.device_put((*make_chunk(items, self.chunk_size), self._config), self._device)
-        if self._compiled is None:
-            with self._clock.measure("compile"):
-                function = functools.partial(_segment_chunk, chunk_size=self.chunk_size)
-                self._compiled = jax.jit(function).lower(*arrays).compile()
-        return self._compiled(*arrays)
+        images, ground_truths = make_chunk(readable, self.group_size)
+        with self._clock.measure("compute" if self._clock["compile"] else "compile"):
+            try:
+                return segment(
+                    images,
+                    self._config,
+                    ground_truths=ground_truths,
+                    early_finish=self._computing.early_finish,
+                    chunk_size=self.chunk_size,
+                    devices=self._computing.devices,
+                )
+            except jax.errors.JaxRuntimeError as error:
+                self._take_smaller_chunks(error)
+        return self.start(group)
 
+    def finish(
+        self, group: list[Loaded], result: Segmentation | None
+    ) -> Iterator[tuple[Loaded, Segmentation | None]]:
+        """Wait for a group and yield its items."""
+        try:
+            with self._clock.measure("compute"):
+                batch = jax.device_get(result)
+        except jax.errors.JaxRuntimeError as error:
+            self._take_smaller_chunks(error)
+            yield from self.finish(group, self.start(group))
+            return
+        row = 0
+        for item in group:
+            if item.image is None:
+                yield item, None
+            else:
+                # Copies, since a view of one row would keep the whole group alive.
+                yield item, jax.tree.map(lambda field, row=row: np.array(field[row]), batch)
+                row += 1
 
-def _segment_chunk(images: jax.Array, truths: jax.Array, config: IEMConfig, chunk_size: int) -> Segmentation:
-    return segment(images, config, ground_truths=truths, chunk_size=chunk_size)
+    def _take_smaller_chunks(self, error: jax.errors.JaxRuntimeError) -> None:
+        """Halve the chunk after a device ran out of memory; raise anything else, and what cannot be halved."""
+        if "RESOURCE_EXHAUSTED" not in str(error) or self.chunk_size == 1:
+            raise error
+        self.chunk_size //= 2
+        text = f"the device is out of memory: going on with {self.chunk_size} pictures side by side"
+        tqdm.write(text, file=sys.stderr)
