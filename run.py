@@ -1,4 +1,7 @@
-"""Cut the objects out of pictures: `python run.py --dataset_path=PATH`. The flags become one RunConfig and one call."""
+"""Cut the objects out of pictures: `python run.py --dataset_path=PATH`, or `--images=PATH` for any pictures.
+
+The flags become one RunConfig and one call.
+"""
 
 import dataclasses
 import re
@@ -16,6 +19,8 @@ _RUN = RunConfig()
 flags.DEFINE_string("dataset_path", None, "Folder of the data set; without it the demo runs.")
 flags.DEFINE_string("dataset", _RUN.dataset, "Layout of the data set: flowers.")
 flags.DEFINE_enum("split", _RUN.split, ["train", "val", "test"], "Split of the data set, as ReDO assigns them.")
+flags.DEFINE_string("images", _RUN.images, "Instead of a data set: folder, picture, glob, or text file of paths.")
+flags.DEFINE_string("masks", _RUN.masks, "Folder of ground truths for the images, by the same relative names.")
 flags.DEFINE_integer("size", _DEFAULT.size, "Side in pixels to which pictures are brought.")
 flags.DEFINE_integer("batch_size", _RUN.batch_size, "Pictures whose means are printed together.")
 flags.DEFINE_integer("iters", _DEFAULT.iters, "Iterations.")
@@ -29,6 +34,13 @@ flags.DEFINE_string("output_dir", _RUN.output_dir, "Folder for masks and tables;
 flags.DEFINE_string("profile_dir", _RUN.profile_dir, "Folder for a jax profiler trace.")
 flags.DEFINE_enum("platform", _RUN.platform, PLATFORMS, "Where to compute; default: jax's first choice.")
 flags.DEFINE_bool("strict", _RUN.strict, "Stop at the first picture that cannot be read.")
+flags.DEFINE_bool("overwrite", _RUN.overwrite, "Remove what an earlier run wrote, instead of going on with it.")
+flags.DEFINE_bool("cutouts", _RUN.cutouts, "Write the objects on a transparent background.")
+flags.DEFINE_bool("overlays", _RUN.overlays, "Write the pictures with a tint and an outline.")
+flags.DEFINE_bool("panels", _RUN.panels, "Write pictures beside ground truth, mask and inpainted sides.")
+flags.DEFINE_bool("figures", _RUN.figures, "Write plots over iterations and a contact sheet.")
+flags.DEFINE_bool("report", _RUN.report, "Write report.html, a gallery of all pictures.")
+flags.DEFINE_bool("quiet", _RUN.quiet, "Print errors only.")
 
 
 def parse(arguments: list[str]) -> RunConfig:
@@ -44,8 +56,8 @@ def parse(arguments: list[str]) -> RunConfig:
     except flags.Error as error:
         raise UsageError(" ".join(str(error).split())) from error
     values = flags.FLAGS.flag_values_dict()
-    if len(rest) > (values["dataset_path"] is None):
-        raise UsageError(f"There must be at most one data set folder, got also {rest[-1]!r}.")
+    if len(rest) > (values["dataset_path"] is None and values["images"] is None):
+        raise UsageError(f"There must be at most one data set or `images`, got also {rest[-1]!r}.")
     if rest:
         values["dataset_path"] = rest[0]
     iem = IEMConfig(**{field.name: values[field.name] for field in dataclasses.fields(IEMConfig)})
@@ -66,6 +78,8 @@ def main(arguments: list[str]) -> int:
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":
