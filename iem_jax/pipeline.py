@@ -51,7 +51,7 @@ def run_pipeline(config: RunConfig) -> int:
     writer = Writer(Path(config.output_dir)) if config.output_dir is not None else None
     try:
         with warnings.catch_warnings(), open_output(writer, config, samples, device) as output:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # twice as large is an error, and listed
+            warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
             return _run(config, samples, device, output)
     except OutputError as error:
         say(f"{error}; the files written so far are whole, and the same command goes on from there.")
@@ -108,6 +108,8 @@ def _run(config: RunConfig, samples: list[Sample], device: jax.Device, output: O
         say(f"interrupted: {len(results)} of {len(samples)} pictures are done; the same command goes on from there.")
         return 130
     _print(config, f"IEM finished in {clock['total']:.1f} seconds")
+    for result in output.problems.values():
+        say(f"{printable(result.name)}: {result.problem}")
     results = [output.problems.get(result.name, result) for result in results]
     if output.writer is not None:
         write_tables(output, config, results, device, clock)

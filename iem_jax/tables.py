@@ -56,7 +56,7 @@ def say_outcome(results: list[Result], tell: Callable[[str], None]) -> None:
     """Say how many pictures ended how, why some failed, and the mean scores."""
     counts = count_statuses(results)
     tell(", ".join(f"{number} {name}" for name, number in counts.items() if number))
-    reasons = collections.Counter(result.problem for result in results if result.status == FAILED)
+    reasons = collections.Counter(result.problem.split(":")[0] for result in results if result.status == FAILED)
     for reason, number in reasons.most_common():
         tell(f"  {number:>6} failed: {reason}")
     history = history_rows(results)
