@@ -9,7 +9,7 @@ from iem_jax.arrays import as_array
 from iem_jax.config import IEMConfig, UsageError
 from iem_jax.single import segment_image
 
-SMALL = IEMConfig(size=32, iters=20, sigma=2.0, kernel_size=5)
+SMALL = IEMConfig(size=64, iters=30, sigma=3.0, kernel_size=7)
 TRUTH = np.asarray(draw_truth(2)) > 0
 
 
