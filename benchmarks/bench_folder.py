@@ -1,4 +1,4 @@
-"""A folder of camera pictures through run.py, against the bare cost of decoding it: `python benchmarks/bench_folder.py`.
+"""A folder of camera pictures through run.py, against the bare cost of decoding it.
 
 Makes JPEGs of 12 megapixels in a temporary folder, decodes them with Pillow in as many threads as there are cores, runs
 run.py on them in a process of its own, and writes seconds, their ratio and the peak resident set to
@@ -58,23 +58,40 @@ def decode(path: Path) -> None:
         image.load()
 
 
-def time_decoding(paths: list[Path]) -> float:
-    """Return the seconds that bare decoding takes in as many threads as there are cores."""
-    start = time.perf_counter()
+def time_decoding(paths: list[Path]) -> dict[str, float]:
+    """Return what bare decoding takes in as many threads as there are cores."""
+    start, processor = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(decode, paths))
-    return time.perf_counter() - start
+    return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - processor}
 
 
 def time_run(images: Path, output: Path, flags: list[str]) -> dict[str, float]:
-    """Run run.py; return its seconds and the peak resident set of all runs so far, in GiB."""
+    """Run run.py; return what it takes and the peak resident set of all runs so far, in GiB."""
     command = [sys.executable, str(ROOT / "run.py"), f"--images={images}", f"--output_dir={output}", *flags]
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), children_seconds()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     parts = json.loads((output / "summary.json").read_text())["seconds"]
-    return {"seconds": seconds, "peak_gib": round(peak, 3), **{f"seconds_{key}": value for key, value in parts.items()}}
+    measured = {"seconds": seconds, "cpu_seconds": children_seconds() - processor, "peak_gib": peak}
+    return measured | {f"{part}_seconds": value for part, value in parts.items()}
+
+
+def children_seconds() -> float:
+    """Return the processor's seconds of all child processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def rounded(measured: dict[str, float]) -> dict[str, float]:
+    """Return figures as they are written down."""
+    return {key: round(value, 3) for key, value in measured.items()}
+
+
+def ratio(runs: list[dict[str, float]], bare: list[dict[str, float]], key: str) -> float:
+    """Return the ratio of the medians."""
+    return round(statistics.median(run[key] for run in runs) / statistics.median(run[key] for run in bare), 3)
 
 
 def main() -> None:
@@ -92,15 +109,15 @@ def main() -> None:
         for repeat in range(arguments.repeats):
             bare.append(time_decoding(paths))
             runs.append(time_run(Path(temporary, "in"), Path(temporary, f"out{repeat}"), flags))
-    middle = statistics.median(run["seconds"] for run in runs)
     result = {
         "pictures": arguments.number,
         "pixels": list(SIZE),
         "megabytes": round(megabytes, 1),
         "flags": flags,
-        "bare_decoding_seconds": [round(seconds, 2) for seconds in bare],
-        "runs": runs,
-        "ratio": round(middle / statistics.median(bare), 3),
+        "bare_decoding": [rounded(run) for run in bare],
+        "runs": [rounded(run) for run in runs],
+        "ratio": ratio(runs, bare, "seconds"),
+        "cpu_ratio": ratio(runs, bare, "cpu_seconds"),
         "machine": {"cores": os.cpu_count(), "load": os.getloadavg(), "python": platform.python_version()},
         "versions": {"pillow": PIL.__version__},
     }

@@ -1,6 +1,7 @@
 """Pictures of results."""
 
 import importlib.util
+import io
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from iem_jax.config import IEMConfig, UsageError
 from iem_jax.output.figures import cut_out, find_outline, fit_inside, fit_mask, grid, overlay, strip, thumbnail
 from iem_jax.output.plots import check_plots, plot_history, rank_sheet
+from iem_jax.output.png import encode_mask
 from iem_jax.products import inpaint_sides
 
 MASK = np.asarray(draw_truth(0)) > 0
@@ -94,6 +96,16 @@ def test_plot_and_ranking(tmp_path):
     assert abs(sheet.getpixel((sheet.width - 10, sheet.height - 10))[0]) < 4
     assert last > 0
     assert rank_sheet(tmp_path, [{"name": "x", "status": "failed"}]) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (700, 3), (256, 256), (257, 40), (1200, 1000)])
+def test_png_of_a_large_mask(shape):
+    mask = np.random.default_rng(0).random(shape) < 0.3
+    with Image.open(io.BytesIO(b"".join(encode_mask(mask)))) as image:
+        image.verify()
+    with Image.open(io.BytesIO(b"".join(encode_mask(mask)))) as image:
+        assert image.mode == "L"
+        np.testing.assert_array_equal(np.asarray(image), mask * np.uint8(255))
 
 
 def test_figures_without_matplotlib(monkeypatch):

@@ -182,6 +182,15 @@ def test_restored_mask_is_where_the_object_was(fit, size):
     assert not np.delete(np.delete(restored, range(top, bottom), 0), range(left, right), 1).any()
 
 
+@pytest.mark.parametrize("size", [(400, 300), (65, 64), (64, 1000), (31, 90), (1, 700)])
+def test_enlarged_mask_is_the_bilinear_one(size):
+    mask = np.random.default_rng(0).random((32, 32)) < 0.5
+    soft = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
+    restored = restore_mask(mask, place(size, 32, "stretch"))
+    clear = np.abs(np.asarray(soft, float) - 127.5) > 2  # Pillow rounds in between
+    np.testing.assert_array_equal(restored[clear], np.asarray(soft)[clear] > 127)
+
+
 def test_placements_by_hand():
     assert place((40, 20), 10, "stretch") == Placement((40, 20), (0, 0, 40, 20), (0, 0, 10, 10))
     assert place((40, 20), 10, "crop") == Placement((40, 20), (10, 0, 30, 20), (0, 0, 10, 10))

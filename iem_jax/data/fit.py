@@ -72,14 +72,34 @@ def fit_image(picture: Image.Image, placement: Placement, size: int) -> Image.Im
 def restore_mask(mask: Bool[np.ndarray, "s s"], placement: Placement) -> Bool[np.ndarray, "h w"]:
     """Return the mask at the picture's own size, with smooth edges; what the square did not show is background."""
     left, top, right, bottom = placement.region
-    soft = Image.fromarray(mask.view(np.uint8) * np.uint8(255)).crop(placement.box)
-    soft = soft.resize((right - left, bottom - top), Image.Resampling.BILINEAR)
-    inside = np.asarray(soft) >= 128
-    if soft.size == placement.picture_size:
+    seen = Image.fromarray(mask.view(np.uint8) * np.uint8(255)).crop(placement.box)
+    inside = _resize_smoothly(seen, right - left, bottom - top)
+    if (right - left, bottom - top) == placement.picture_size:
         return inside
     restored = np.zeros(placement.picture_size[::-1], bool)
     restored[top:bottom, left:right] = inside
     return restored
+
+
+def _resize_smoothly(mask: Image.Image, width: int, height: int) -> Bool[np.ndarray, "h w"]:
+    """Return where the mask, interpolated linearly, or averaged where it shrinks, is at least a half.
+
+    Rows are enlarged here, since Pillow takes ten times as long for 12 megapixels: between two rows of the mask a pixel
+    is inside if slope * fraction >= -value, which is one product and one comparison.
+    """
+    if height < 2 * mask.height or mask.height < 2:
+        return np.asarray(mask.resize((width, height), Image.Resampling.BILINEAR)) >= 128
+    across = np.asarray(mask.resize((width, mask.height), Image.Resampling.BILINEAR)).astype(np.float32) - 127.5
+    position = np.clip((np.arange(height) + 0.5) * (mask.height / height) - 0.5, 0, mask.height - 1)
+    above = np.minimum(position.astype(int), mask.height - 2)
+    fraction = (position - above).astype(np.float32)[:, None]
+    ends = np.searchsorted(above, np.arange(mask.height))
+    inside = np.empty((height, width), bool)
+    for row in range(mask.height - 1):
+        rows = slice(ends[row], ends[row + 1])
+        slope = across[row + 1] - across[row]
+        np.greater_equal(slope * fraction[rows], -across[row], out=inside[rows])
+    return inside
 
 
 def _centred(width: int, height: int, outer_width: int, outer_height: int) -> Box:

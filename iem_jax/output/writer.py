@@ -15,6 +15,7 @@ from jaxtyping import Bool
 from PIL import Image
 
 from iem_jax.config import UsageError
+from iem_jax.output.png import encode_mask
 
 METRICS_COLUMNS = (
     *("name", "status", "inp_error", "accuracy", "iou", "dice"),
@@ -51,7 +52,11 @@ class Writer:
 
     def write_mask(self, name: str, mask: Bool[np.ndarray, "h w"]) -> None:
         """Write masks/NAME.png: 8 bit, 0 background and 255 foreground."""
-        self.write_image(f"masks/{name}.png", Image.fromarray(mask.view(np.uint8) * np.uint8(255)))
+        path = f"masks/{name}.png"
+        if mask.size > LARGE:
+            self.write(path, lambda file: file.writelines(encode_mask(mask)))
+        else:
+            self.write_image(path, Image.fromarray(mask.astype(np.uint8) * 255))
 
     def write_image(self, name: str, image: Image.Image) -> None:
         """Write a picture as .png or .jpg."""
