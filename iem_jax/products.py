@@ -1,7 +1,7 @@
 """What is written for one picture: its mask, and what the flags ask for."""
 
+import math
 from collections.abc import Callable
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +16,13 @@ from iem_jax.data.images import ReadError, lay_on_white
 from iem_jax.data.loader import Loaded
 from iem_jax.data.pictures import read_foreground, read_original, read_small
 from iem_jax.inpainting import inpaint
-from iem_jax.output.figures import cut_out, fit_inside, fit_mask, overlay, strip, thumbnail
+from iem_jax.output.figures import LONGEST_JPEG, cut_out, fit_inside, fit_mask, overlay, strip, thumbnail
 from iem_jax.output.writer import Writer
 from iem_jax.solver import Segmentation, normalise
 
 TILE = 384  # long side in pixels of a picture in a panel
 THUMBNAIL = 192
+LARGEST_OVERLAY = 50_000_000  # pixels; beyond, an overlay is smaller than its picture, which has to fit into memory
 
 
 class Products:
@@ -56,24 +57,31 @@ class Products:
         """
         width, height = item.placement.picture_size if item.placement else (0, 0)
         with DECODING.share(width * height):
-            own = np.asarray(segmentation.mask)
-            mask = restore_mask(own, item.placement) if item.placement else own
-            self._writer.write_mask(item.sample.name, mask)
-            for pattern, make in self._wanted.items():
-                if make is None:
-                    continue
-                try:
-                    image = make(item, segmentation, mask)
-                except (ReadError, MemoryError) as error:
-                    return f"{pattern.split('/')[0]}: {error or 'not enough memory'}"
-                self._writer.write_image(pattern.format(item.sample.name), image)
+            return self._write(item, segmentation)
+
+    def _write(self, item: Loaded, segmentation: Segmentation) -> str:
+        own = np.asarray(segmentation.mask)
+        mask = restore_mask(own, item.placement) if item.placement else own
+        self._writer.write_mask(item.sample.name, mask)
+        for pattern, make in self._wanted.items():
+            if make is None:
+                continue
+            try:
+                image = make(item, segmentation, mask)
+            except (ReadError, MemoryError) as error:
+                return f"{pattern.split('/')[0]}: {error or 'not enough memory'}"
+            self._writer.write_image(pattern.format(item.sample.name), image)
         return ""
 
     def _cut_out(self, item: Loaded, _: Segmentation, mask: np.ndarray) -> Image.Image:
         return cut_out(_original(item, mask), mask)
 
     def _overlay(self, item: Loaded, _: Segmentation, mask: np.ndarray) -> Image.Image:
-        return overlay(lay_on_white(_original(item, mask)), mask)
+        smaller = math.ceil(max((mask.size / LARGEST_OVERLAY) ** 0.5, max(mask.shape) / LONGEST_JPEG))
+        if smaller <= 1:
+            return overlay(lay_on_white(_original(item, mask)), mask)
+        picture = _preview(item, max(mask.shape) // smaller)
+        return overlay(picture, fit_mask(mask, picture.size))
 
     def _panel(self, item: Loaded, segmentation: Segmentation, mask: np.ndarray) -> Image.Image:
         picture = _preview(item, TILE)
@@ -120,8 +128,9 @@ def _preview(item: Loaded, side: int) -> Image.Image:
     """Return a small picture in its own proportions."""
     if item.placement is None:
         return Image.fromarray(np.array(item.image))
-    picture, own_size = read_small(Path(item.sample.image_path), side)
-    return picture.resize(fit_inside(own_size, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    size = fit_inside(item.placement.picture_size, side)
+    picture, _ = read_small(item.sample.image_path, (max(size), min(size)))
+    return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
 def _truth(item: Loaded) -> Bool[np.ndarray, "h w"]:

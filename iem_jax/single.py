@@ -48,7 +48,7 @@ def segment_image(picture: Any, config: IEMConfig = IEMConfig()) -> Bool[np.ndar
 
 def _fit_file(path: Path, size: int) -> tuple[np.ndarray, Placement]:
     try:
-        picture, own_size = read_small(path, 2 * size)
+        picture, own_size = read_small(path, (2 * size, 2 * size))
     except ReadError as error:
         raise UsageError(f"`picture` must be a picture that can be read, got {path}: {error}.") from error
     placement = place(own_size, size, FIT)

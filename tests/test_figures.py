@@ -3,16 +3,22 @@
 import importlib.util
 import io
 
+import jax
 import numpy as np
 import pytest
 from drawings import draw, draw_truth
 from PIL import Image
 
-from iem_jax.config import IEMConfig, UsageError
+from iem_jax import products
+from iem_jax.config import IEMConfig, RunConfig, UsageError
+from iem_jax.data.loader import load_sample
+from iem_jax.data.sample import Sample
 from iem_jax.output.figures import cut_out, find_outline, fit_inside, fit_mask, grid, overlay, strip, thumbnail
 from iem_jax.output.plots import check_plots, plot_history, rank_sheet
 from iem_jax.output.png import encode_mask
+from iem_jax.output.writer import Writer
 from iem_jax.products import inpaint_sides
+from iem_jax.solver import Segmentation
 
 MASK = np.asarray(draw_truth(0)) > 0
 
@@ -48,8 +54,16 @@ def test_overlay_leaves_the_background_as_it_is():
     assert (shown[MASK] != pixels[MASK]).any(axis=-1).mean() > 0.9
 
 
-def test_overlay_fits_into_a_jpeg():
-    assert overlay(Image.new("RGB", (70_000, 4)), np.ones((4, 70_000), bool)).width == 65_500
+@pytest.mark.parametrize(("size", "largest"), [((70_000, 4), 10**9), ((600, 400), 60_000)])
+def test_overlays_of_large_pictures_are_smaller(tmp_path, monkeypatch, size, largest):
+    monkeypatch.setattr(products, "LARGEST_OVERLAY", largest)
+    Image.new("RGB", size, "red").save(tmp_path / "a.png")
+    item = load_sample(Sample("a", tmp_path / "a.png"), 32, "stretch")
+    segmentation = Segmentation(np.ones((32, 32), bool), np.int32(0), None, None)
+    config = RunConfig(overlays=True)
+    assert products.Products(Writer(tmp_path / "out"), config, jax.devices()[0]).write(item, segmentation) == ""
+    with Image.open(tmp_path / "out/overlays/a.jpg") as shown:
+        assert shown.size == ((35_000, 2) if size[0] == 70_000 else (300, 200))
 
 
 @pytest.mark.parametrize(

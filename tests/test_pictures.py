@@ -7,6 +7,7 @@ import pytest
 from drawings import draw, draw_truth
 from PIL import Image
 
+from iem_jax.data import pictures
 from iem_jax.data.budget import PixelBudget
 from iem_jax.data.fit import FITS, Placement, fit_image, place, restore_mask
 from iem_jax.data.images import ReadError
@@ -32,7 +33,7 @@ def test_every_format_and_mode_reads_as_its_rgb(tmp_path, ending, mode):
         picture.save(path, **({"lossless": True} if ending == "webp" else {}))
     except (OSError, KeyError, ValueError):
         pytest.skip(f"Pillow writes no {mode} as {ending}")
-    small, size = read_small(path, 16)
+    small, size = read_small(path, (16, 16))
     assert (small.mode, size) == ("RGB", (64, 32))
     expected = two_halves("L" if mode == "LA" else mode).convert("RGB")
     for x in (0.1, 0.9):
@@ -45,7 +46,7 @@ def test_sixteen_bits_are_scaled_by_257(tmp_path):
     values = np.repeat(np.array([[0, 257 * 100, 65535]], np.uint16), 8, axis=0)
     for name in ("a.png", "a.tif"):
         Image.fromarray(values).save(tmp_path / name)
-        for picture in (read_small(tmp_path / name, 8)[0], read_original(tmp_path / name)):
+        for picture in (read_small(tmp_path / name, (8, 8))[0], read_original(tmp_path / name)):
             np.testing.assert_array_equal(np.asarray(picture)[0, :, 0], [0, 100, 255])
 
 
@@ -61,7 +62,7 @@ def test_transparency_is_white_for_the_algorithm_and_stays_for_the_cutout(tmp_pa
         indices.save(path, transparency=0)
     else:
         picture.convert(kind).save(path)
-    assert read_small(path, 64)[0].getpixel((5, 5)) == (255, 255, 255)
+    assert read_small(path, (64, 64))[0].getpixel((5, 5)) == (255, 255, 255)
     original = read_original(path)
     assert original.mode == "RGBA"
     assert original.getpixel((5, 5))[3] == 0
@@ -82,7 +83,7 @@ def test_exif_orientation_is_obeyed(tmp_path, orientation, ending):
     stored.save(
         path, exif=exif, **{"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}.get(ending, {})
     )
-    small, size = read_small(path, 64)
+    small, size = read_small(path, (64, 64))
     assert size == (64, 32)
     for picture in (small, read_original(path)):
         assert np.abs(np.asarray(picture, int) - np.asarray(upright, int)).mean() < 4
@@ -92,20 +93,31 @@ def test_exif_orientation_is_obeyed(tmp_path, orientation, ending):
 def test_damaged_exif_counts_as_none(tmp_path):
     path = tmp_path / "a.jpg"
     draw(0).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05garbage")
-    assert read_small(path, 64)[1] == (60, 44)
+    assert read_small(path, (64, 64))[1] == (60, 44)
 
 
 def test_first_frame_of_a_gif(tmp_path):
     frames = [Image.new("RGB", (20, 20), colour) for colour in (RED, GREEN)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    np.testing.assert_allclose(read_small(tmp_path / "a.gif", 20)[0].getpixel((3, 3)), RED, atol=6)
+    np.testing.assert_allclose(read_small(tmp_path / "a.gif", (20, 20))[0].getpixel((3, 3)), RED, atol=6)
 
 
 def test_large_jpegs_are_decoded_small(tmp_path):
     draw(0, 2000, 1200).save(tmp_path / "a.jpg")
-    small, size = read_small(tmp_path / "a.jpg", 256)
+    small, size = read_small(tmp_path / "a.jpg", (256, 256))
     assert size == (2000, 1200)
     assert (small.width, small.height) == (500, 300)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "CMYK"])
+def test_bands_make_no_difference(tmp_path, monkeypatch, mode):
+    picture = draw(0, 210, 330)
+    picture = picture.quantize(8) if mode == "P" else picture.convert(mode)
+    picture.save(tmp_path / "a.tif")
+    whole = np.asarray(read_small(tmp_path / "a.tif", (40, 40))[0])
+    monkeypatch.setattr(pictures, "BAND", 20)
+    assert whole.shape == (42, 42, 3)
+    np.testing.assert_array_equal(np.asarray(read_small(tmp_path / "a.tif", (40, 40))[0]), whole)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +137,7 @@ def test_reasons(tmp_path, name, data, reason):
     elif data is not None:
         path.write_bytes(data)
     with pytest.raises(ReadError, match=reason):
-        read_small(path, 64)
+        read_small(path, (64, 64))
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
@@ -133,14 +145,14 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
     os.mkfifo(tmp_path / "a.jpg")
     with pytest.raises(ReadError, match="not a regular file"):
-        read_small(tmp_path / "a.jpg", 64)
+        read_small(tmp_path / "a.jpg", (64, 64))
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_decompression_bomb_is_not_read(tmp_path):
     Image.new("1", (20_000, 10_000)).save(tmp_path / "bomb.png")
     with pytest.raises(ReadError, match="too many pixels"):
-        read_small(tmp_path / "bomb.png", 64)
+        read_small(tmp_path / "bomb.png", (64, 64))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])

@@ -52,7 +52,7 @@ def load_sample(sample: Sample, size: int, fit: str | None = None) -> Loaded:
         if fit is None:
             image = read_image(sample.image_path, size)
         else:
-            picture, own_size = read_small(sample.image_path, 2 * size)
+            picture, own_size = read_small(sample.image_path, (2 * size, 2 * size))
             placement = place(own_size, size, fit)
             image = np.asarray(fit_image(picture, placement, size))
     except ReadError as error:

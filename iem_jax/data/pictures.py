@@ -9,6 +9,8 @@ from iem_jax.data.budget import DECODING
 from iem_jax.data.images import ReadError, lay_on_white, open_picture, to_colour
 
 ORIENTATION = 0x0112  # the EXIF tag
+Size = tuple[int, int]
+BAND = 1024  # rows converted at a time
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -20,15 +22,15 @@ TURNS = {
 }
 
 
-def read_small(path: Path, at_least: int) -> tuple[Image.Image, tuple[int, int]]:
-    """Read a picture for a use that needs no more than `at_least` pixels a side.
+def read_small(path: Path, at_least: Size) -> tuple[Image.Image, tuple[int, int]]:
+    """Read a picture for a use that needs no more than `at_least` pixels.
 
     JPEGs are decoded at a half, a quarter or an eighth, which costs a third of the time; large pictures of other kinds
     are averaged over blocks. Transparency is laid on white.
 
     Args:
       path: the picture.
-      at_least: both sides of what is returned have at least this many pixels, or those of the picture.
+      at_least: what is returned has at least these pixels along its longer and its shorter side, or the picture's.
 
     Returns:
       The picture as RGB and its own size (width, height), both upright.
@@ -38,11 +40,13 @@ def read_small(path: Path, at_least: int) -> tuple[Image.Image, tuple[int, int]]
     """
     with open_picture(path) as image:
         width, height = image.size
-        image.draft(None, (at_least, at_least))
+        needed = at_least if width >= height else (at_least[1], at_least[0])
+        image.draft(None, needed)
         with DECODING.share(image.size[0] * image.size[1]):
             image.load()
             turn = _turn(image)
-            small = lay_on_white(_reduce(image, at_least))
+            small = _reduce(image, needed)
+            image.close()  # its memory must be free before others take their share
     small = small if turn is None else small.transpose(turn)
     return small, (height, width) if _is_quarter(turn) else (width, height)
 
@@ -105,11 +109,18 @@ def _is_quarter(turn: Image.Transpose | None) -> bool:
     return turn is not None and turn >= Image.Transpose.ROTATE_90 and turn != Image.Transpose.ROTATE_180
 
 
-def _reduce(image: Image.Image, at_least: int) -> Image.Image:
-    """Convert to colour and average over blocks, so that at least `at_least` pixels a side stay."""
-    factors = max(image.width // at_least, 1), max(image.height // at_least, 1)
+def _reduce(image: Image.Image, needed: Size) -> Image.Image:
+    """Convert to RGB and average over blocks, so that at least the needed pixels stay.
+
+    Works in bands, since there may be no room for a second picture of 178 megapixels.
+    """
+    across, down = (max(length // least, 1) for length, least in zip(image.size, needed, strict=True))
     if image.mode.startswith("I") or image.mode == "F":
         image = image.convert("I") if image.mode.startswith("I;16") else image
-        return to_colour(image.convert("F").reduce(factors))
-    colour = to_colour(image)
-    return colour if factors == (1, 1) else colour.reduce(factors)
+        return to_colour(image.convert("F").reduce((across, down)))
+    small = Image.new("RGB", (-(-image.width // across), -(-image.height // down)))
+    step = down * max(BAND // down, 1)
+    for top in range(0, image.height, step):
+        band = image.crop((0, top, image.width, min(top + step, image.height)))
+        small.paste(lay_on_white(to_colour(band)).reduce((across, down)), (0, top // down))
+    return small

@@ -37,7 +37,7 @@ def cut_out(picture: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
     """
     if picture.mode != "RGBA":
         picture.putalpha(255)
-    picture.paste((0, 0, 0, 0), mask=_to_image(~mask, 255))
+    picture.paste((0, 0, 0, 0), mask=Image.fromarray(mask.view(np.uint8) - np.uint8(1)))  # 255 outside, 0 inside
     return picture
 
 
@@ -46,8 +46,6 @@ def overlay(picture: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
     picture.paste(OUTLINE, mask=_to_image(mask, round(255 * TINT)))
     width = max(min(picture.size) // 200, 1)
     picture.paste(OUTLINE, mask=_to_image(find_outline(mask, width), 255))
-    if max(picture.size) > LONGEST_JPEG:
-        picture.thumbnail((LONGEST_JPEG, LONGEST_JPEG))
     return picture
 
 

@@ -21,7 +21,7 @@ def encode_mask(mask: Bool[np.ndarray, "h w"]) -> Iterator[bytes]:
     yield SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     compressor = zlib.compressobj(1, strategy=zlib.Z_RLE)
     for start in range(0, height, ROWS):
-        data = compressor.compress(_filter_rows(mask, start, min(start + ROWS, height)))
+        data = compressor.compress(_filter_rows(mask, start, min(start + ROWS, height)).tobytes())
         if data:
             yield _chunk(b"IDAT", data)
     yield _chunk(b"IDAT", compressor.flush()) + _chunk(b"IEND", b"")
