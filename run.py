@@ -1,13 +1,22 @@
-"""Cut the objects out of pictures: `python run.py --dataset_path=PATH`. The flags become one RunConfig and one call."""
+"""Cut the objects out of pictures: `python run.py --dataset_path=PATH`, or `--images=PATH` for any pictures.
 
+The flags become one RunConfig and one call.
+"""
+
+import time
+
+_STARTED = time.perf_counter()
+
+import contextlib
 import dataclasses
+import os
 import re
 import sys
 
 import jax
 from absl import flags
 
-from iem_jax.config import PLATFORMS, PRECISIONS, IEMConfig, RunConfig, UsageError
+from iem_jax.config import PLATFORMS, PRECISIONS, IEMConfig, RunConfig, UsageError, check_run_config
 from iem_jax.pipeline import run_pipeline
 
 _DEFAULT = IEMConfig()
@@ -16,6 +25,8 @@ _RUN = RunConfig()
 flags.DEFINE_string("dataset_path", None, "Folder of the data set; without it the demo runs.")
 flags.DEFINE_string("dataset", _RUN.dataset, "Layout of the data set: flowers.")
 flags.DEFINE_enum("split", _RUN.split, ["train", "val", "test"], "Split of the data set, as ReDO assigns them.")
+flags.DEFINE_string("images", _RUN.images, "Instead of a data set: folder, picture, glob, or text file of paths.")
+flags.DEFINE_string("masks", _RUN.masks, "Folder of ground truths for the images, by the same relative names.")
 flags.DEFINE_integer("size", _DEFAULT.size, "Side in pixels to which pictures are brought.")
 flags.DEFINE_integer("batch_size", _RUN.batch_size, "Pictures whose means are printed together.")
 flags.DEFINE_integer("iters", _DEFAULT.iters, "Iterations.")
@@ -28,7 +39,18 @@ flags.DEFINE_enum("precision", _DEFAULT.precision, PRECISIONS, "Precision of the
 flags.DEFINE_string("output_dir", _RUN.output_dir, "Folder for masks and tables; none: only print.")
 flags.DEFINE_string("profile_dir", _RUN.profile_dir, "Folder for a jax profiler trace.")
 flags.DEFINE_enum("platform", _RUN.platform, PLATFORMS, "Where to compute; default: jax's first choice.")
+flags.DEFINE_integer("devices", _RUN.devices, "How many devices share the work; default: all, and all CPU cores.")
+flags.DEFINE_bool("early_finish", _RUN.early_finish, "Stop working on pictures whose mask repeats itself.")
+flags.DEFINE_string("cache_dir", _RUN.cache_dir, "Folder to keep decoded pictures for the next run.")
+flags.DEFINE_string("compilation_cache_dir", _RUN.compilation_cache_dir, "Folder to keep compiled programs.")
 flags.DEFINE_bool("strict", _RUN.strict, "Stop at the first picture that cannot be read.")
+flags.DEFINE_bool("overwrite", _RUN.overwrite, "Remove what an earlier run wrote, instead of going on with it.")
+flags.DEFINE_bool("cutouts", _RUN.cutouts, "Write the objects on a transparent background.")
+flags.DEFINE_bool("overlays", _RUN.overlays, "Write the pictures with a tint and an outline.")
+flags.DEFINE_bool("panels", _RUN.panels, "Write pictures beside ground truth, mask and inpainted sides.")
+flags.DEFINE_bool("figures", _RUN.figures, "Write plots over iterations and a contact sheet.")
+flags.DEFINE_bool("report", _RUN.report, "Write report.html, a gallery of all pictures.")
+flags.DEFINE_bool("quiet", _RUN.quiet, "Print errors only.")
 
 
 def parse(arguments: list[str]) -> RunConfig:
@@ -44,13 +66,26 @@ def parse(arguments: list[str]) -> RunConfig:
     except flags.Error as error:
         raise UsageError(" ".join(str(error).split())) from error
     values = flags.FLAGS.flag_values_dict()
-    if len(rest) > (values["dataset_path"] is None):
-        raise UsageError(f"There must be at most one data set folder, got also {rest[-1]!r}.")
+    if len(rest) > (values["dataset_path"] is None and values["images"] is None):
+        raise UsageError(f"There must be at most one data set or `images`, got also {rest[-1]!r}.")
     if rest:
         values["dataset_path"] = rest[0]
     iem = IEMConfig(**{field.name: values[field.name] for field in dataclasses.fields(IEMConfig)})
     names = [field.name for field in dataclasses.fields(RunConfig) if field.name != "iem"]
     return RunConfig(iem=iem, **{name: values[name] for name in names})
+
+
+def _set_up_jax(config: RunConfig) -> None:
+    """Set what must be set before JAX looks for devices."""
+    if config.platform == "cpu":
+        jax.config.update("jax_platforms", "cpu")  # leaves the accelerators to others
+    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        with contextlib.suppress(RuntimeError):  # the devices are known already: a program that calls `main` twice
+            jax.config.update("jax_num_cpu_devices", config.devices or len(os.sched_getaffinity(0)))
+    if config.compilation_cache_dir is not None:
+        os.chmod(config.compilation_cache_dir, 0o700)  # programs that are run must be the user's own
+        jax.config.update("jax_compilation_cache_dir", config.compilation_cache_dir)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 def main(arguments: list[str]) -> int:
@@ -60,12 +95,14 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         config = parse(arguments)
-        if config.platform == "cpu":
-            jax.config.update("jax_platforms", "cpu")  # leaves the accelerators to others
-        return run_pipeline(config)
+        check_run_config(config)
+        _set_up_jax(config)
+        return run_pipeline(config, _STARTED)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from jax.core import Tracer
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Shaped
 
+from iem_jax.arrays import as_array
 from iem_jax.config import IEMConfig, UsageError, check_positive_integer
 from iem_jax.early import run_until_settled
 from iem_jax.inpainting import frame_for
@@ -56,8 +57,8 @@ def segment(
     and then runs where the caller's program runs.
 
     Args:
-      images: (B, H, W, C), uint8, or floating point in [-1, 1]; any number of channels >= 1. NumPy, JAX, or
-        anything that `np.asarray` takes, such as a PyTorch tensor on the CPU.
+      images: (B, H, W, C), uint8, or floating point in [-1, 1]; any number of channels >= 1. NumPy, JAX or torch,
+        or anything else with `__array__` or DLPack.
       config: settings; `config.size` is not looked at.
       ground_truths: (B, H, W), true for foreground; only counted, in `info.overlap` after each iteration.
       initial_masks: (B, H, W), where the search starts; by default the centred square.
@@ -75,7 +76,7 @@ def segment(
     if chunk_size is not None:
         check_positive_integer("chunk_size", chunk_size)
     batch = {"image": images, "ground_truth": ground_truths, "initial_mask": initial_masks, "valid": valid}
-    batch = {name: _as_array(value) for name, value in batch.items() if value is not None}
+    batch = {name: as_array(value, name) for name, value in batch.items() if value is not None}
     _check_batch(batch, config)
     number, height, width = batch["image"].shape[:3]
     platform = devices[0].platform if devices else jax.default_backend()
@@ -124,10 +125,6 @@ def _pad(values: Any, padding: int) -> Any:
         return values
     pad = np.pad if isinstance(values, np.ndarray) else jnp.pad
     return pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
-
-
-def _as_array(values: Any) -> Any:
-    return values if isinstance(values, (jax.Array, np.ndarray)) else np.asarray(values)
 
 
 def _check_batch(batch: dict[str, Any], config: IEMConfig) -> None:

@@ -5,6 +5,8 @@
 
 import dataclasses
 import math
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -86,6 +88,18 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise UsageError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}.")
 
 
+def check_folder(name: str, path: str | None) -> None:
+    """Check that a folder can be written, and make it; None passes."""
+    if path is None:
+        return
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except (OSError, ValueError) as error:
+        raise UsageError(f"`{name}` must be a folder that can be written, got {path}: {error}.") from error
+
+
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
     """Settings of one run: where pictures come from, how they are worked through, what is written.
@@ -93,24 +107,50 @@ class RunConfig:
     Attributes:
       iem: settings of the algorithm.
       dataset: layout of the data set, a key of `iem_jax.data.DATASETS`, or "demo".
-      dataset_path: root folder of the data set; None runs the demo.
+      dataset_path: root folder of the data set; None runs the demo, unless there are `images`.
       split: "train", "val" or "test".
+      images: pictures instead of a data set: a folder, a picture, a glob, or a text file with a path a line.
+      masks: folder of ground truths for `images`, by the same relative names.
       batch_size: pictures whose means are printed together; it has no influence on the masks.
       output_dir: folder for masks and tables; None writes nothing (the demo writes to output/demo).
       profile_dir: folder for a jax profiler trace; None takes none.
       platform: "cpu", "gpu" or "tpu"; None takes jax's first choice.
+      devices: how many of the platform's devices share the work; None takes all.
+      early_finish: stop working on pictures whose mask repeats itself; the results are the same.
+      cache_dir: folder for decoded pictures, so that a second run need not decode them; None keeps none.
+      compilation_cache_dir: folder for compiled programs, so that a second run need not compile; None keeps none.
       strict: stop at the first picture that cannot be read.
+      overwrite: remove what an earlier run wrote to `output_dir`, instead of going on with it.
+      cutouts: write each object on a transparent background.
+      overlays: write each picture with a tint and an outline.
+      panels: write each picture beside its ground truth, its mask and its sides inpainted from each other.
+      figures: write plots over iterations and a contact sheet.
+      report: write report.html, a gallery.
+      quiet: print errors only.
     """
 
     iem: IEMConfig = dataclasses.field(default_factory=IEMConfig)
     dataset: str = "flowers"
     dataset_path: str | None = None
     split: str = "test"
+    images: str | None = None
+    masks: str | None = None
     batch_size: int = 1020
     output_dir: str | None = None
     profile_dir: str | None = None
     platform: str | None = None
+    devices: int | None = None
+    early_finish: bool = True
+    cache_dir: str | None = None
+    compilation_cache_dir: str | None = None
     strict: bool = False
+    overwrite: bool = False
+    cutouts: bool = False
+    overlays: bool = False
+    panels: bool = False
+    figures: bool = False
+    report: bool = False
+    quiet: bool = False
 
 
 def check_run_config(config: RunConfig) -> None:
@@ -125,3 +165,21 @@ def check_run_config(config: RunConfig) -> None:
     check_choice("split", config.split, ("train", "val", "test"))
     if config.platform is not None:
         check_choice("platform", config.platform, PLATFORMS)
+    if config.devices is not None:
+        check_positive_integer("devices", config.devices)
+    for name in ("profile_dir", "cache_dir", "compilation_cache_dir"):
+        check_folder(name, getattr(config, name))
+    _check_sources(config)
+
+
+def _check_sources(config: RunConfig) -> None:
+    if config.images is not None and config.dataset_path is not None:
+        raise UsageError(f"There must be `images` or a data set, got {config.images} and {config.dataset_path}.")
+    if config.images is not None and config.output_dir is None:
+        raise UsageError("`images` needs an `output_dir`, to which masks are written.")
+    if config.masks is not None and config.images is None:
+        raise UsageError("`masks` needs `images`; a data set brings its own ground truth.")
+    is_demo = config.images is None and config.dataset_path is None
+    for name in ("cutouts", "overlays", "panels", "figures", "report", "overwrite"):
+        if getattr(config, name) and config.output_dir is None and not is_demo:
+            raise UsageError(f"`{name}` needs an `output_dir`, to which it writes.")

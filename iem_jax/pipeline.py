@@ -2,63 +2,79 @@
 
 import contextlib
 import dataclasses
-import importlib.metadata
-import itertools
 import sys
+import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from iem_jax.config import RunConfig, UsageError, check_run_config
 from iem_jax.data import DATASETS, Sample
+from iem_jax.data.cache import DecodedCache
 from iem_jax.data.demo import list_demo
+from iem_jax.data.folder import list_images
+from iem_jax.data.images import read_image
 from iem_jax.data.loader import load_samples
+from iem_jax.data.names import printable
+from iem_jax.devices import choose_devices, describe
+from iem_jax.interrupt import Interrupt
 from iem_jax.output.figures import contact_sheet
-from iem_jax.output.writer import Writer
-from iem_jax.results import FAILED, Result, count_statuses, history_line, history_rows, make_result, metrics_rows
-from iem_jax.stream import Clock, segment_stream
+from iem_jax.output.plots import check_plots
+from iem_jax.output.writer import FILES, FOLDERS, OutputError, Writer
+from iem_jax.progress import Output, open_output
+from iem_jax.results import FAILED, Result, history_line, history_rows, make_result
+from iem_jax.stream import Clock, Computing, segment_stream
+from iem_jax.tables import say_outcome, write_tables
 
 DEMO_OUTPUT = "output/demo"
-PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "pillow")
+FIT = "stretch"  # of `images`; data sets are read as the reference reads them
 
 
-def run_pipeline(config: RunConfig) -> int:
+def run_pipeline(config: RunConfig, started: float | None = None) -> int:
     """Do one run as the command line describes it.
 
+    Args:
+      config: the settings.
+      started: `time.perf_counter()` before the packages were imported, to report how long that took.
+
     Returns:
-      The exit status: 0, or 1 if pictures failed.
+      The exit status: 0; 1 if pictures failed or a file could not be written; 130 after Ctrl-C.
 
     Raises:
       UsageError: something cannot work; nothing has been computed.
     """
+    started = time.perf_counter() if started is None else started
     check_run_config(config)
-    if config.dataset_path is None:
+    if config.figures:
+        check_plots()
+    if config.dataset_path is None and config.images is None:
         config = dataclasses.replace(config, dataset="demo", output_dir=config.output_dir or DEMO_OUTPUT)
     samples = list_samples(config)
-    device = choose_device(config.platform)
+    computing = Computing(choose_devices(config.platform, config.devices), config.early_finish)
     writer = Writer(Path(config.output_dir)) if config.output_dir is not None else None
-    say(f"{len(samples)} pictures on {device.device_kind} ({device.platform})")
-    clock, sheet = Clock(), []
-    with clock.measure("total"), _profile(config.profile_dir):
-        results = list(_work(config, samples, device, writer, clock, sheet))
-    print(f"IEM finished in {clock['total']:.1f} seconds", flush=True)
-    if writer is not None:
-        _write_tables(writer, config, results, device, clock)
-        if sheet:
-            writer.write_image("contact_sheet.png", contact_sheet(*zip(*sheet, strict=True)))
-        say(f"results are in {writer.folder}")
-    return _report(results)
+    try:
+        with warnings.catch_warnings(), open_output(writer, config, samples, computing.devices[0]) as output:
+            warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
+            return _run(config, samples, computing, output, started)
+    except OutputError as error:
+        say(f"{error}; the files written so far are whole, and the same command goes on from there.")
+        return 1
 
 
 def list_samples(config: RunConfig) -> list[Sample]:
     """List the pictures of the run.
 
     Raises:
-      UsageError: there is no such data set or no such layout.
+      UsageError: there are no such pictures, no such data set or no such layout.
     """
+    if config.images is not None:
+        own = [Path(config.output_dir or ".", name) for name in (*FOLDERS, *FILES)]
+        return list_images(config.images, config.masks, own)
     if config.dataset_path is None:
         return list_demo()
     if config.dataset not in DATASETS:
@@ -66,82 +82,101 @@ def list_samples(config: RunConfig) -> list[Sample]:
     return DATASETS[config.dataset](Path(config.dataset_path), config.split)
 
 
-def choose_device(name: str | None) -> jax.Device:
-    """Return the first device of a platform, or of jax's own choice.
-
-    Raises:
-      UsageError: there is none; the text says which there are.
-    """
-    try:
-        return jax.local_devices(backend=name)[0]
-    except RuntimeError:
-        found = ", ".join(sorted({device.platform for device in jax.devices()}))
-        raise UsageError(f"`platform` must be one that exists here ({found}), got {name!r}.") from None
-
-
 def say(text: str) -> None:
     """Print a line to standard error, above the progress bar if there is one."""
     tqdm.write(text, file=sys.stderr)
 
 
+def _run(config: RunConfig, samples: list[Sample], computing: Computing, output: Output, started: float) -> int:
+    tell = (lambda text: None) if config.quiet else say
+    tell(f"{len(samples)} pictures on {describe(computing.devices)}")
+    if config.masks is not None:
+        tell(f"{sum(sample.mask_path is not None for sample in samples)} of them with a ground truth")
+    if output.restored:
+        tell(
+            f"{len(output.restored)} pictures were done before" + ("" if output.pending else "; there is no more to do")
+        )
+    clock = Clock()
+    clock["import"] = time.perf_counter() - started
+    with clock.measure("total"), _profile(config.profile_dir), Interrupt() as interrupt, output.queue:
+        results = list(_work(config, samples, computing, output, clock, interrupt))
+    if interrupt.requested and len(results) < len(samples):
+        say(f"interrupted: {len(results)} of {len(samples)} pictures are done; the same command goes on from there.")
+        return 130
+    _print(config, f"IEM finished in {clock['total']:.1f} seconds")
+    for result in output.problems.values():
+        say(f"{printable(result.name)}: {result.problem}")
+    results = [output.problems.get(result.name, result) for result in results]
+    if output.writer is not None:
+        write_tables(output, config, results, describe(computing.devices), clock)
+        if config.dataset == "demo":
+            _write_demo_sheet(output.writer, samples)
+        tell(f"results are in {output.writer.folder}")
+    say_outcome(results, tell)
+    return 1 if any(result.status == FAILED for result in results) or output.problems else 0
+
+
 def _work(
-    config: RunConfig,
-    samples: list[Sample],
-    device: jax.Device,
-    writer: Writer | None,
-    clock: Clock,
-    sheet: list[tuple[np.ndarray, np.ndarray]],
+    config: RunConfig, samples: list[Sample], computing: Computing, output: Output, clock: Clock, interrupt: Interrupt
 ) -> Iterator[Result]:
-    """Segment all samples; print the lines of each batch as it ends, write masks as they come."""
-    loaded = clock.timed("load", load_samples(samples, config.iem.size))
-    stream = segment_stream(loaded, config.iem, device, clock)
+    """Bring all samples to their results, in order; print the lines of each batch as it ends."""
+    fresh = _segment(config, computing, output, clock, interrupt)
     number = -(-len(samples) // config.batch_size)
-    with tqdm(total=len(samples), unit=" pictures", disable=not sys.stderr.isatty(), leave=False) as progress:
+    hidden = config.quiet or not sys.stderr.isatty()
+    with tqdm(total=len(samples), initial=0, unit=" pictures", disable=hidden, leave=False) as progress:
+        progress.update(len(output.restored))
+        progress.unpause()  # what was done before says nothing about the time left
         for index in range(number):
-            print(f"Batch {index + 1}/{number}", flush=True)
+            _print(config, f"Batch {index + 1}/{number}")
             batch = []
-            for item, segmentation in itertools.islice(stream, config.batch_size):
-                result = make_result(item, segmentation)
+            for sample in samples[index * config.batch_size : (index + 1) * config.batch_size]:
+                result = output.restored.get(sample.name)
+                if result is None and (result := next(fresh, None)) is not None:
+                    progress.update()
+                if result is None:
+                    yield from batch
+                    return
                 batch.append(result)
                 if result.problem:
-                    say(f"{item.sample.image_path}: {result.problem}")
-                if segmentation is not None and writer is not None:
-                    with clock.measure("write"):
-                        writer.write_mask(result.name, segmentation.mask)
-                    if config.dataset == "demo":
-                        sheet.append((item.image, segmentation.mask))
-                progress.update()
+                    say(f"{printable(str(sample.image_path))}: {result.problem}")
                 if config.strict and result.status == FAILED:
                     yield from batch
                     say("stopped at the first picture that cannot be read (`strict`)")
                     return
             for row in history_rows(batch):
-                print(history_line(row), flush=True)
+                _print(config, history_line(row))
             yield from batch
+
+
+def _segment(
+    config: RunConfig, computing: Computing, output: Output, clock: Clock, interrupt: Interrupt
+) -> Iterator[Result]:
+    """Segment the pending samples and hand them to be written."""
+    if not output.pending:
+        return
+    fit = FIT if config.images is not None else None
+    cache = DecodedCache(Path(config.cache_dir), config.iem.size, fit) if config.cache_dir is not None else None
+    loaded = clock.timed("load", load_samples(output.pending, config.iem.size, fit, cache))
+    for item, segmentation in segment_stream(interrupt.until(loaded), config.iem, computing, clock):
+        result = make_result(item, segmentation)
+        with clock.measure("write"):
+            output.write(result, item, segmentation)
+        yield result
+
+
+def _print(config: RunConfig, text: str) -> None:
+    if not config.quiet:
+        print(text, flush=True)
+
+
+def _write_demo_sheet(writer: Writer, samples: list[Sample]) -> None:
+    images = [
+        read_image(sample.image_path, Image.open(writer.path_of(f"masks/{sample.name}.png")).width)
+        for sample in samples
+    ]
+    masks = [np.asarray(Image.open(writer.path_of(f"masks/{sample.name}.png"))) > 0 for sample in samples]
+    writer.write_image("contact_sheet.png", contact_sheet(images, masks))
 
 
 def _profile(folder: str | None) -> contextlib.AbstractContextManager:
     return jax.profiler.trace(folder) if folder is not None else contextlib.nullcontext()
-
-
-def _write_tables(writer: Writer, config: RunConfig, results: list[Result], device: jax.Device, clock: Clock) -> None:
-    history = history_rows(results)
-    writer.write_metrics(metrics_rows(results))
-    writer.write_history(history)
-    settings = dataclasses.asdict(config)
-    summary = {
-        "config": settings.pop("iem") | settings,
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "device": f"{device.device_kind} ({device.platform})",
-        "seconds": {part: round(clock[part], 3) for part in ("load", "compile", "compute", "write", "total")},
-        "counts": count_statuses(results),
-        "scores": {key: value for key, value in history[-1].items() if key != "iteration"} if history else {},
-        "problems": {result.name: result.problem for result in results if result.problem},
-    }
-    writer.write_summary(summary)
-
-
-def _report(results: list[Result]) -> int:
-    counts = count_statuses(results)
-    say(", ".join(f"{number} {name}" for name, number in counts.items() if number))
-    return 1 if counts[FAILED] else 0

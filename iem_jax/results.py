@@ -2,15 +2,14 @@
 
 import collections
 import dataclasses
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from iem_jax.data.loader import Loaded
-from iem_jax.metrics import Scores, scores_from_counts
+from iem_jax.metrics import SCORES, Scores, scores_from_counts
 from iem_jax.solver import STATUSES, Segmentation
 
 FAILED = "failed"
@@ -18,43 +17,89 @@ FAILED = "failed"
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One picture's numbers.
+    """One picture's numbers; the scores are worked out when they are asked for, since they are many.
 
     Attributes:
       name: of the sample.
       status: one of `STATUSES`, or "failed" for a picture that could not be read.
       problem: what could not be read and why, else "".
       inp_error: (T,), of the mask before each iteration; None if failed.
-      scores: fields (T,), of the mask after each iteration; None without a ground truth.
+      area: (T,), foreground pixels of the mask after each iteration; None if failed.
+      overlap: (T,), those of them that are foreground in the ground truth; None without one.
+      truth_area: foreground pixels of the ground truth.
+      pixels: all pixels of the ground truth.
     """
 
     name: str
     status: str
     problem: str = ""
     inp_error: Float[np.ndarray, " t"] | None = None
-    scores: Scores | None = None
+    area: Integer[np.ndarray, " t"] | None = None
+    overlap: Integer[np.ndarray, " t"] | None = None
+    truth_area: int = 0
+    pixels: int = 0
+
+    @property
+    def scores(self) -> Scores | None:
+        """Fields (T,), of the mask after each iteration; None without a ground truth, NaN if it is empty or full."""
+        if self.area is None or self.overlap is None:
+            return None
+        area, overlap = (np.asarray(x, np.float64) for x in (self.area, self.overlap))
+        return scores_from_counts(area, overlap, float(self.truth_area), self.pixels)
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there are scores, and not NaN."""
+        return self.overlap is not None and 0 < self.truth_area < self.pixels
 
 
 def make_result(item: Loaded, segmentation: Segmentation | None) -> Result:
     """Return the result of one picture from its segmentation (unbatched, NumPy), None if it could not be read."""
+    name, truth = item.sample.name, item.ground_truth
     if segmentation is None:
-        return Result(item.sample.name, FAILED, item.problem)
-    scores = None
-    if item.ground_truth is not None:
-        area, overlap = (np.asarray(x, np.float64) for x in (segmentation.info.area, segmentation.info.overlap))
-        scores = scores_from_counts(area, overlap, float(item.ground_truth.sum()), item.ground_truth.size)
+        return Result(name, FAILED, item.problem)
     status = STATUSES[int(segmentation.status)]
-    return Result(item.sample.name, status, item.problem, np.array(segmentation.info.inp_error), scores)
+    inp_error, area, overlap = (
+        np.array(field) for field in (segmentation.info.inp_error, segmentation.info.area, segmentation.info.overlap)
+    )
+    if truth is None:
+        return Result(name, status, item.problem, inp_error, area)
+    return Result(name, status, item.problem, inp_error, area, overlap, int(truth.sum()), truth.size)
 
 
-def metrics_rows(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
+def to_record(result: Result) -> dict[str, Any]:
+    """Return a result as JSON knows it; `from_record` brings it back to the bit."""
+    record = dataclasses.asdict(result)
+    for key in ("inp_error", "area", "overlap"):
+        value = record[key]
+        if value is not None and value.dtype.kind == "f":
+            record[key] = [float(str(number)) for number in value]  # the shortest text that is this float32
+        elif value is not None:
+            record[key] = value.tolist()
+    return record
+
+
+def from_record(record: Mapping[str, Any]) -> Result:
+    """Return the result that `to_record` made a record of.
+
+    Raises:
+      KeyError, TypeError, ValueError: it made no such record.
+    """
+    kinds = {"inp_error": np.float32, "area": np.int32, "overlap": np.int32}
+    fields: dict[str, Any] = {field.name: record[field.name] for field in dataclasses.fields(Result)}
+    for key, kind in kinds.items():
+        fields[key] = None if fields[key] is None else np.array(fields[key], kind)
+    return Result(**fields)
+
+
+def metrics_rows(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     """Yield the final numbers of each picture."""
     for result in results:
         row: dict[str, Any] = {"name": result.name, "status": result.status}
         if result.inp_error is not None:
             row["inp_error"] = float(result.inp_error[-1])
-        if result.scores is not None:
-            row |= {key: float(value[-1]) for key, value in result.scores._asdict().items() if key != "miou"}
+        if (scores := result.scores) is not None:
+            row |= {key: float(value[-1]) for key, value in scores._asdict().items() if key != "miou"}
         yield row
 
 
@@ -63,12 +108,11 @@ def history_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     valid = [result for result in results if result.status == STATUSES[0]]
     if not valid:
         return []
-    columns: dict[str, Any] = {
-        "inp_error": np.mean([np.asarray(result.inp_error) for result in valid], axis=0, dtype=np.float64)
-    }
-    scored = [result.scores for result in valid if result.scores is not None and not np.isnan(result.scores.iou[-1])]
+    columns: dict[str, Any] = {"inp_error": _mean(result.inp_error for result in valid)}
+    scored = [result for result in valid if result.is_scored]
     if scored:
-        columns |= {key: np.mean([getattr(scores, key) for scores in scored], axis=0) for key in Scores._fields}
+        means = _mean(np.stack(list(result.scores or ())) for result in scored)
+        columns |= dict(zip(SCORES, means, strict=True))
     return [
         {"iteration": iteration} | {key: float(column[iteration]) for key, column in columns.items()}
         for iteration in range(len(columns["inp_error"]))
@@ -84,5 +128,13 @@ def history_line(row: dict[str, Any]) -> str:
 def count_statuses(results: Sequence[Result]) -> dict[str, int]:
     """Count pictures by status, and those that have scores."""
     counts = collections.Counter(result.status for result in results)
-    scored = sum(result.scores is not None and not math.isnan(result.scores.iou[-1]) for result in results)
+    scored = sum(result.is_scored for result in results)
     return {"pictures": len(results), **{name: counts[name] for name in (*STATUSES, FAILED)}, "scored": scored}
+
+
+def _mean(arrays: Iterable[Any]) -> np.ndarray:
+    """Average in float64, one array at a time, so that a million pictures need no more memory than two."""
+    total, number = np.zeros(()), 0
+    for array in arrays:
+        total, number = total + np.asarray(array, np.float64), number + 1
+    return total / number

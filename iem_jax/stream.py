@@ -122,9 +122,7 @@ class _Worker:
                 self._take_smaller_chunks(error)
         return self.start(group)
 
-    def finish(
-        self, group: list[Loaded], result: Segmentation | None
-    ) -> Iterator[tuple[Loaded, Segmentation | None]]:
+    def finish(self, group: list[Loaded], result: Segmentation | None) -> Iterator[tuple[Loaded, Segmentation | None]]:
         """Wait for a group and yield its items."""
         try:
             with self._clock.measure("compute"):

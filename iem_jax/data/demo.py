@@ -3,9 +3,6 @@
 import importlib.util
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Bool, UInt8
-
 from iem_jax.config import UsageError
 from iem_jax.data.sample import Sample
 
@@ -26,8 +23,4 @@ def list_demo() -> list[Sample]:
         )
     folder = Path(package.origin).parent / "data"
     paths = [folder / name for name in PHOTOGRAPHS if (folder / name).is_file()]
-    return [Sample(path.stem, path, None, _never) for path in paths]
-
-
-def _never(pixels: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
-    return np.zeros(pixels.shape[:2], bool)
+    return [Sample(path.stem, path) for path in paths]

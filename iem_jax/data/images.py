@@ -1,5 +1,9 @@
-"""One picture: decode, resize, crop (SPEC section 1). NumPy and Pillow only."""
+"""One picture of a data set: decode, resize, crop (SPEC section 1). NumPy and Pillow only."""
 
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,17 +42,33 @@ def read_rgb(path: Path) -> Image.Image:
     Raises:
       ReadError: the file is absent, truncated or not a picture.
     """
+    with open_picture(path) as image:
+        return _to_rgb(image)
+
+
+@contextlib.contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """Open a picture for the block; whatever is wrong with the file, there or in the block, becomes a `ReadError`.
+
+    Raises:
+      ReadError: the file is absent, truncated or not a picture.
+    """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ReadError("not a regular file")  # opening a pipe would wait for ever
         with Image.open(path) as image:
-            return _to_rgb(image)
+            yield image
+    except ReadError:
+        raise
     except FileNotFoundError as error:
         raise ReadError("file not found") from error
     except UnidentifiedImageError as error:
         raise ReadError("not a picture, or of an unknown kind") from error
     except Image.DecompressionBombError as error:
         raise ReadError("too many pixels to be decoded safely") from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        raise ReadError(f"cannot be decoded: {error}") from error
+    except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
+        reason = getattr(error, "strerror", None)
+        raise ReadError(f"cannot be read: {reason}" if reason else f"cannot be decoded: {error}") from error
 
 
 def resize_and_crop(image: Image.Image, size: int) -> Image.Image:
@@ -61,19 +81,37 @@ def resize_and_crop(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_colour(image: Image.Image) -> Image.Image:
+    """Convert a picture of any mode to RGBA if it has transparency, else to RGB."""
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_to_uint8(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    image.load()  # or a picture that needs no conversion would be decoded after its file is closed
+    return image if image.mode == mode else image.convert(mode)
+
+
+def lay_on_white(image: Image.Image) -> Image.Image:
+    """Return an RGBA picture on white as RGB; an RGB one as it is."""
+    if image.mode != "RGBA":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    return lay_on_white(to_colour(image))
 
 
 def _to_uint8(values: np.ndarray) -> UInt8[np.ndarray, "h w"]:
     """Bring 16-bit, 32-bit and float grey values to 0 ... 255: by 257 if 16 bits hold them, else by their range."""
-    values = np.nan_to_num(values.astype(np.float64))
-    low, high = min(values.min(), 0.0), values.max()
-    if low < 0 or high > 65535 or (0 < high <= 1):
-        values = (values - low) / max(high - low, 1e-12) * 65535
-    return np.rint(values / 257).astype(np.uint8)
+    blocks = [slice(row, row + 256) for row in range(0, len(values), 256)]  # float64 for a block, not for the whole
+
+    def block_of(rows: slice) -> np.ndarray:
+        return np.nan_to_num(values[rows].astype(np.float64))
+
+    low, high = min(0.0, *(block_of(rows).min() for rows in blocks)), max(block_of(rows).max() for rows in blocks)
+    scale = 65535 / max(high - low, 1e-12) if low < 0 or high > 65535 or 0 < high <= 1 else None
+    result = np.empty(values.shape, np.uint8)
+    for rows in blocks:
+        block = block_of(rows)
+        result[rows] = np.rint((block if scale is None else (block - low) * scale) / 257)
+    return result

@@ -12,7 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from iem_jax.data.cache import DecodedCache
+from iem_jax.data.fit import Placement, fit_image, place
 from iem_jax.data.images import ReadError, read_image, read_mask
+from iem_jax.data.pictures import read_foreground, read_small
 from iem_jax.data.sample import Sample
 
 
@@ -25,35 +28,79 @@ class Loaded:
       image: the picture, or None if it cannot be read.
       ground_truth: its foreground, or None if there is none that can be read.
       problem: why the picture (image None) or the ground truth (image given) cannot be read, else "".
+      placement: how to bring the mask to the picture's own size; None if it stays as it is.
     """
 
     sample: Sample
     image: UInt8[np.ndarray, "h w 3"] | None = None
     ground_truth: Bool[np.ndarray, "h w"] | None = None
     problem: str = ""
+    placement: Placement | None = None
 
 
-def load_sample(sample: Sample, size: int) -> Loaded:
-    """Read one sample; never raises for what is wrong with its files."""
+def load_sample(sample: Sample, size: int, fit: str | None = None) -> Loaded:
+    """Read one sample; never raises for what is wrong with its files.
+
+    Args:
+      sample: what to read.
+      size: side of the arrays.
+      fit: one of `FITS`; None reads as the reference does: crop by nearest neighbour, EXIF not looked at.
+    """
+    if sample.problem:
+        return Loaded(sample, problem=sample.problem)
+    placement = None
     try:
-        image = read_image(sample.image_path, size)
+        if fit is None:
+            image = read_image(sample.image_path, size)
+        else:
+            picture, own_size = read_small(sample.image_path, (2 * size, 2 * size))
+            placement = place(own_size, size, fit)
+            image = np.asarray(fit_image(picture, placement, size))
     except ReadError as error:
         return Loaded(sample, problem=str(error))
-    if sample.mask_path is None:
-        return Loaded(sample, image)
     try:
-        return Loaded(sample, image, read_mask(sample.mask_path, size, sample.mask_rule))
+        return Loaded(sample, image, _load_truth(sample, size, placement), "", placement)
     except ReadError as error:
-        return Loaded(sample, image, problem=f"ground truth {error}")
+        return Loaded(sample, image, None, f"ground truth {error}", placement)
 
 
-def load_samples(samples: Iterable[Sample], size: int, ahead: int = 64) -> Iterator[Loaded]:
+def _load_truth(sample: Sample, size: int, placement: Placement | None) -> Bool[np.ndarray, "h w"] | None:
+    if sample.mask_path is None:
+        return None
+    if placement is None:
+        assert sample.mask_rule is not None, "a data set says which pixels are foreground"
+        return read_mask(sample.mask_path, size, sample.mask_rule)
+    foreground = read_foreground(sample.mask_path, placement.picture_size)
+    return np.asarray(fit_image(foreground, placement, size)) >= 128
+
+
+def load_cached(sample: Sample, size: int, fit: str | None, cache: DecodedCache | None) -> Loaded:
+    """Read one sample from the cache, or from its files and keep it there."""
+    key = cache.key(sample.image_path, sample.mask_path) if cache is not None and not sample.problem else None
+    if cache is None or key is None:
+        return load_sample(sample, size, fit)
+    if (kept := cache.get(key)) is not None:
+        image, truth, placement = kept
+        return Loaded(sample, image, truth, "", placement)
+    loaded = load_sample(sample, size, fit)
+    if loaded.image is not None and not loaded.problem:
+        cache.put(key, loaded.image, loaded.ground_truth, loaded.placement)
+    return loaded
+
+
+def load_samples(
+    samples: Iterable[Sample],
+    size: int,
+    fit: str | None = None,
+    cache: DecodedCache | None = None,
+    ahead: int = 64,
+) -> Iterator[Loaded]:
     """Read samples in threads, in their order, at most `ahead` of them before they are asked for."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         pending: collections.deque[Future[Loaded]] = collections.deque()
         try:
             for sample in samples:
-                pending.append(pool.submit(load_sample, sample, size))
+                pending.append(pool.submit(load_cached, sample, size, fit, cache))
                 if len(pending) > ahead:
                     yield pending.popleft().result()
             while pending:

@@ -1,4 +1,4 @@
-"""One picture of a data set, before it is read."""
+"""One picture of a data set or a folder, before it is read."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,10 +18,12 @@ class Sample:
       name: the picture's path relative to its root, without ending, with "/"; names the files written for it.
       image_path: the picture.
       mask_path: the ground truth, or None.
-      mask_rule: which pixels of the ground truth, as RGB at its full size, are foreground.
+      mask_rule: which pixels of the ground truth, as RGB at its full size, are foreground; None: non-zero ones.
+      problem: why it cannot be read, if that is known before trying, else "".
     """
 
     name: str
     image_path: Path
-    mask_path: Path | None
-    mask_rule: PixelRule
+    mask_path: Path | None = None
+    mask_rule: PixelRule | None = None
+    problem: str = ""

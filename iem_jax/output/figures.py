@@ -1,4 +1,4 @@
-"""Pictures of results: outlines and contact sheets, by Pillow."""
+"""Pictures of results by Pillow: outlines, cut-outs, overlays, panels, contact sheets."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,78 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 OUTLINE = (255, 0, 200)
+TINT = 0.35  # weight of the outline's colour inside an overlay's mask
 MARGIN = 6
+LONGEST_JPEG = 65_500  # pixels a side; the format has no more
 
 
 def outline(image: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Return the picture with its background paled and the outline of the mask drawn."""
-    padded = np.pad(mask, 1, mode="edge")
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     pale = (image.astype(np.float32) * 0.4 + 153).astype(np.uint8)
     shown = np.where(mask[..., None], image, pale)
-    shown[mask & ~inner] = OUTLINE
+    shown[find_outline(mask, 1)] = OUTLINE
     return shown
+
+
+def find_outline(mask: Bool[np.ndarray, "h w"], width: int) -> Bool[np.ndarray, "h w"]:
+    """Return the mask's pixels that are within `width` pixels of the background, along rows or columns."""
+    width = min(width, *mask.shape)
+    padded = np.pad(mask, width, mode="edge")
+    across, down = slice(width, -width), slice(width, -width)
+    inner = padded[: -2 * width, across] & padded[2 * width :, across]
+    inner &= padded[down, : -2 * width] & padded[down, 2 * width :]
+    return mask & ~inner
+
+
+def cut_out(picture: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
+    """Return the object as RGBA: outside of the mask transparent black, inside with the picture's own alpha.
+
+    Works on `picture`, RGB or RGBA, which must not be used any more: there may be no room for a second one.
+    """
+    if picture.mode != "RGBA":
+        picture.putalpha(255)
+    picture.paste((0, 0, 0, 0), mask=Image.fromarray(mask.view(np.uint8) - np.uint8(1)))  # 255 outside, 0 inside
+    return picture
+
+
+def overlay(picture: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
+    """Return the picture with a tint in the mask and its outline; works on `picture`, which must be RGB."""
+    picture.paste(OUTLINE, mask=_to_image(mask, round(255 * TINT)))
+    width = max(min(picture.size) // 200, 1)
+    picture.paste(OUTLINE, mask=_to_image(find_outline(mask, width), 255))
+    return picture
+
+
+def fit_mask(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Bool[np.ndarray, "sh sw"]:
+    """Return a mask at another size (width, height)."""
+    if mask.shape[::-1] == size:
+        return mask
+    return np.asarray(_to_image(mask, 255).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)) >= 128
+
+
+def fit_inside(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return the size of the same proportions whose long side is `side`, never less than a pixel."""
+    scale = side / max(size)
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+
+
+def strip(tiles: Sequence[Image.Image], margin: int = MARGIN) -> Image.Image:
+    """Return pictures of one size side by side on white."""
+    width, height = tiles[0].size
+    row = Image.new("RGB", ((width + margin) * len(tiles) - margin, height), "white")
+    for column, tile in enumerate(tiles):
+        row.paste(tile, ((width + margin) * column, 0))
+    return row
+
+
+def thumbnail(picture: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
+    """Return a square on white twice, side by side: with the picture, and with it outlined."""
+    side = max(picture.size)
+    corner = (side - picture.width) // 2, (side - picture.height) // 2
+    tiles = [Image.new("RGB", (side, side), "white") for _ in range(2)]
+    tiles[0].paste(picture, corner)
+    tiles[1].paste(Image.fromarray(outline(np.asarray(picture), mask)), corner)
+    return strip(tiles, margin=0)
 
 
 def contact_sheet(
@@ -28,10 +89,19 @@ def contact_sheet(
         (image, np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2), outline(image, mask))
         for image, mask in zip(images, masks, strict=True)
     ]
-    height, width = images[0].shape[:2]
-    size = (MARGIN + (width + MARGIN) * len(columns), MARGIN + (height + MARGIN) * 3)
-    sheet = Image.new("RGB", size, "white")
-    for column, tiles in enumerate(columns):
-        for row, tile in enumerate(tiles):
-            sheet.paste(Image.fromarray(tile), (MARGIN + (width + MARGIN) * column, MARGIN + (height + MARGIN) * row))
+    return grid([[Image.fromarray(column[row]) for column in columns] for row in range(3)])
+
+
+def grid(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Return rows of pictures of one size as one picture, on white; rows may be of different lengths."""
+    width, height = rows[0][0].size
+    longest = max(len(row) for row in rows)
+    sheet = Image.new("RGB", (MARGIN + (width + MARGIN) * longest, MARGIN + (height + MARGIN) * len(rows)), "white")
+    for down, row in enumerate(rows):
+        for across, tile in enumerate(row):
+            sheet.paste(tile, (MARGIN + (width + MARGIN) * across, MARGIN + (height + MARGIN) * down))
     return sheet
+
+
+def _to_image(mask: Bool[np.ndarray, "h w"], value: int) -> Image.Image:
+    return Image.fromarray(mask.view(np.uint8) * np.uint8(value))

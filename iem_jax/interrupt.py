@@ -1,0 +1,37 @@
+"""Ctrl-C as a request: what is in flight is finished first."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Interrupt:
+    """During the block the first Ctrl-C sets `requested`; a second one raises KeyboardInterrupt, as always."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> "Interrupt":
+        self._main = threading.current_thread() is threading.main_thread()  # no other may set handlers
+        if self._main:
+            self._before = signal.signal(signal.SIGINT, self._request)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        if self._main:
+            signal.signal(signal.SIGINT, self._before)
+
+    def until(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield items until the request."""
+        iterator = iter(items)
+        while not self.requested and (item := next(iterator, None)) is not None:
+            yield item
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        os.write(2, b"\nfinishing the pictures in flight; Ctrl-C again stops at once\n")  # print is not reentrant

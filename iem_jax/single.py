@@ -1,0 +1,70 @@
+"""One picture in, one mask out."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+
+from iem_jax.arrays import as_array
+from iem_jax.batch import segment
+from iem_jax.config import IEMConfig, UsageError, check_config
+from iem_jax.data.fit import Placement, fit_image, place, restore_mask
+from iem_jax.data.images import ReadError
+from iem_jax.data.pictures import read_small
+
+FIT = "stretch"
+
+
+def segment_image(picture: Any, config: IEMConfig = IEMConfig()) -> Bool[np.ndarray, "h w"]:
+    """Cut the object out of one picture.
+
+    Args:
+      picture: path of a picture (JPEG, PNG, WebP, TIFF, BMP, GIF; turned as its EXIF orientation says), or an array
+        (H, W) or (H, W, C), uint8 or floating point in [-1, 1], of any kind that `as_array` takes.
+      config: settings; the algorithm works at `config.size` pixels a side.
+
+    Returns:
+      True where the object is, at the picture's own size (H, W).
+
+    Raises:
+      UsageError: the picture cannot be read, or the array or a setting cannot work.
+
+    Example:
+      >>> mask = segment_image(np.asarray(Image.effect_noise((60, 40), 30)))
+      >>> mask.shape, mask.dtype
+      ((40, 60), dtype('bool'))
+    """
+    check_config(config)
+    if isinstance(picture, str | os.PathLike):
+        image, placement = _fit_file(Path(picture), config.size)
+    else:
+        image, placement = _fit_array(np.asarray(as_array(picture, "picture")), config.size)
+    mask = np.asarray(segment(image[None], config).mask[0])
+    return restore_mask(mask, placement)
+
+
+def _fit_file(path: Path, size: int) -> tuple[np.ndarray, Placement]:
+    try:
+        picture, own_size = read_small(path, (2 * size, 2 * size))
+    except ReadError as error:
+        raise UsageError(f"`picture` must be a picture that can be read, got {path}: {error}.") from error
+    placement = place(own_size, size, FIT)
+    return np.asarray(fit_image(picture, placement, size)), placement
+
+
+def _fit_array(array: np.ndarray, size: int) -> tuple[np.ndarray, Placement]:
+    channels = array[..., None] if array.ndim == 2 else array
+    if channels.ndim != 3 or 0 in channels.shape:
+        raise UsageError(f"`picture` must have shape (H, W) or (H, W, C), none of them 0, got {array.shape}.")
+    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+        raise UsageError(f"`picture` must be uint8, or floating point in [-1, 1], got {array.dtype}.")
+    if array.dtype != np.uint8 and not (np.abs(array) <= 1).all():
+        raise UsageError("`picture` of floating point must be finite and in [-1, 1].")
+    kept = channels if array.dtype == np.uint8 else channels.astype(np.float32)
+    placement = place((array.shape[1], array.shape[0]), size, FIT)
+    planes = [Image.fromarray(np.ascontiguousarray(kept[..., index])) for index in range(kept.shape[2])]
+    fitted = np.stack([np.asarray(fit_image(plane, placement, size)) for plane in planes], axis=-1)
+    return fitted if array.dtype == np.uint8 else np.clip(fitted, -1, 1), placement

@@ -1,0 +1,160 @@
+"""Which pictures are found and how they are named."""
+
+import os
+from pathlib import Path
+
+import pytest
+from drawings import draw_folder
+
+from iem_jax.config import UsageError
+from iem_jax.data.folder import list_images
+from iem_jax.data.names import name_pictures, printable, safe_path
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return root
+
+
+def names(source, masks=None, own=()):
+    return [sample.name for sample in list_images(str(source), masks, own)]
+
+
+def test_folder_is_recursive_sorted_and_keeps_subfolders(tmp_path):
+    touch(tmp_path, "b.JPG", "a.png", "sub/deep/c.webp", "notes.txt", ".hidden.jpg", ".git/d.jpg", "sub.jpg/e.gif")
+    assert names(tmp_path) == ["a", "b", "sub.jpg/e", "sub/deep/c"]
+
+
+def test_symlink_loops_are_survived(tmp_path):
+    touch(tmp_path, "a.jpg", "sub/b.jpg")
+    (tmp_path / "sub/loop").symlink_to(tmp_path)
+    (tmp_path / "again").symlink_to(tmp_path / "sub")
+    outside = touch(tmp_path.parent / "outside", "c.jpg")
+    (tmp_path / "aaa").symlink_to(outside)
+    assert names(tmp_path) == ["a", "aaa/c", "sub/b"]
+    assert names(f"{tmp_path}/**/*.jpg") == ["a", "sub/b"]
+
+
+def test_one_picture(tmp_path):
+    touch(tmp_path, "my picture.jpeg")
+    assert names(tmp_path / "my picture.jpeg") == ["my picture"]
+
+
+def test_glob(tmp_path):
+    touch(tmp_path, "x1/a.jpg", "x2/a.jpg", "y/a.jpg", "x1/b.txt")
+    assert names(tmp_path / "x*" / "*") == ["x1/a", "x2/a"]
+
+
+def test_a_name_with_brackets_is_no_glob(tmp_path):
+    touch(tmp_path, "a[1].jpg", "a1.jpg")
+    assert names(tmp_path / "a[1].jpg") == ["a[1]"]
+
+
+def test_text_file(tmp_path):
+    touch(tmp_path, "in/a.jpg", "b.jpg", "lists/c.png")
+    lines = ["../in/a.jpg", "", str(tmp_path / "b.jpg"), "c.png", "./c.png", "gone.jpg\r"]
+    (tmp_path / "lists/list.txt").write_text("\n".join(lines), encoding="utf-8")
+    samples = list_images(str(tmp_path / "lists/list.txt"))
+    assert [sample.name for sample in samples] == ["in/a", *(str(tmp_path / "b")[1:], "c", "gone")]
+    assert [sample.image_path.exists() for sample in samples] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("relatives", "expected"),
+    [
+        (["a.jpg", "a.png"], ["a.jpg", "a.png"]),
+        (["a.jpg", "b.png"], ["a", "b"]),
+        (["a.jpg", "a.png", "a.jpg.webp"], ["a.jpg", "a.png", "a.jpg.webp"]),
+        (["a.jpg", "a.png/b.jpg"], ["a.jpg", "a.png/b"]),  # masks/a.png would be a file and a folder
+        (["../a.jpg", "a.jpg"], ["a.jpg", "a.jpg~2"]),
+        (["/etc/a.jpg", "../../b.jpg", "..", "x/../../c.jpg"], ["etc/a", "b", "unnamed", "x/c"]),
+    ],
+)
+def test_names_are_unique_and_stay_inside(relatives, expected):
+    assert name_pictures(relatives) == expected
+
+
+def test_long_names_leave_room_for_endings():
+    long = ["ä" * 120 + end + ".jpg" for end in ("1", "2")]
+    named = name_pictures(long)
+    assert len(set(named)) == 2
+    assert all(len(os.fsencode(name)) < 220 for name in named)
+    assert safe_path("x" * 100 + ".jpg") == "x" * 100 + ".jpg"
+
+
+def test_printable_keeps_a_name_on_one_line():
+    assert printable("a\nb\x1b[31m ü \udcff") == "a\\nb\\x1b[31m ü \\udcff"
+
+
+def test_own_output_is_not_read_back(tmp_path):
+    touch(tmp_path, "a.jpg", "out/masks/a.png", "out/contact_sheet.png", "out/mine.jpg", "masks/b.png")
+    own = [tmp_path / "out" / name for name in ("masks", "contact_sheet.png")]
+    assert names(tmp_path, own=own) == ["a", "masks/b", "out/mine"]
+    assert names(f"{tmp_path}/**/*", own=own) == ["a", "masks/b", "out/mine"]
+    with pytest.raises(UsageError, match="found none"):
+        names(tmp_path / "out/masks/a.png", own=own)
+
+
+def test_masks_by_relative_name(tmp_path):
+    touch(tmp_path / "in", "a.jpg", "sub/a.jpg", "c.jpg", "c.png", "d.jpg")
+    touch(tmp_path / "in/truth", "a.gif", "sub/a.png", "c.jpg.png", "c.png")
+    found = list_images(str(tmp_path / "in"), str(tmp_path / "in/truth"))
+    paths = {sample.name: sample.mask_path and sample.mask_path.relative_to(tmp_path / "in/truth") for sample in found}
+    assert paths == {
+        "a": Path("a.gif"),
+        "sub/a": Path("sub/a.png"),
+        "c.jpg": Path("c.jpg.png"),
+        "c.png": Path("c.png"),
+        "d": None,
+    }
+
+
+def test_unreadable_folders(tmp_path, monkeypatch):
+    draw_folder(tmp_path, 3)
+    real = os.scandir
+
+    def refuse(path="."):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    samples = list_images(str(tmp_path))
+    assert [(sample.name, sample.problem) for sample in samples] == [
+        ("00", ""),
+        ("01", ""),
+        ("sub", "folder cannot be read: Permission denied"),
+    ]
+    monkeypatch.setattr(os, "listdir", lambda path: refuse("sub"))
+    with pytest.raises(UsageError, match=r"can be read.*Permission denied"):
+        list_images(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("empty", "must hold pictures"),
+        ("absent", "there is no"),
+        ("no*thing", "must hold pictures"),
+        ("**x/*.jpg", "glob that can be expanded"),
+        ("archive.bin", "is neither"),
+        ("blank.txt", "must hold pictures"),
+    ],
+)
+def test_bad_sources(tmp_path, source, sentence):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "archive.bin").write_bytes(b"\0\xff\0")
+    (tmp_path / "blank.txt").write_text("\n\n")
+    with pytest.raises(UsageError, match=sentence):
+        list_images(str(tmp_path / source))
+
+
+def test_bad_masks(tmp_path):
+    touch(tmp_path, "a.jpg", "out/masks/a.png")
+    with pytest.raises(UsageError, match="`masks` must be a folder"):
+        list_images(str(tmp_path), str(tmp_path / "absent"))
+    with pytest.raises(UsageError, match="into which the run writes"):
+        list_images(str(tmp_path), str(tmp_path / "out/masks"), [tmp_path / "out/masks"])

@@ -1,0 +1,218 @@
+"""The report: what is in it, that names do no harm, and that it works in a browser."""
+
+import html.parser
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from drawings import draw
+from PIL import Image
+
+from iem_jax.output.figures import thumbnail
+from iem_jax.output.report import report_chunks
+
+EVIL = "<script>document.title='harmed'</script>\"onmouseover='x' &amp; ü\n\udcff"
+ROWS = [
+    {"name": "b/two", "status": "ok", "inp_error": 0.5, "iou": 0.75, "dice": 0.8},
+    {"name": "a/one", "status": "ok", "inp_error": 0.75, "iou": 0.25, "dice": 0.4},
+    {"name": EVIL, "status": "uniform", "inp_error": 0.25, "iou": float("nan")},
+    {"name": "lost", "status": "failed"},
+]
+
+
+def write_report(folder: Path, rows=ROWS) -> Path:
+    for index, row in enumerate(rows):
+        path = folder / f"thumbnails/{row['name'].replace('/script', '_script')}.jpg"
+        if row["status"] != "failed" and "<" not in row["name"]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture = draw(index, 96, 64)
+            import numpy as np
+
+            thumbnail(picture, np.asarray(picture)[..., 0] > 100).save(path)
+    text = "".join(report_chunks(folder, rows, {"lost": "file <b>not</b> found"}, {"pictures": len(rows)}))
+    (folder / "report.html").write_bytes(text.encode("utf-8", "replace"))
+    return folder / "report.html"
+
+
+class Collector(html.parser.HTMLParser):
+    """Collects tags with their attributes."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+def collect(page: Path) -> list[tuple[str, dict]]:
+    collector = Collector()
+    collector.feed(page.read_text("utf-8"))
+    return collector.tags
+
+
+def test_names_are_escaped(tmp_path):
+    tags = collect(write_report(tmp_path))
+    assert [tag for tag, _ in tags].count("script") == 1
+    assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
+    names = [attributes["data-name"] for tag, attributes in tags if tag == "article"]
+    assert names[2] == EVIL.replace("\n", "\\n").replace("\udcff", "\\udcff")
+    assert "<b>not" not in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_page_is_self_contained(tmp_path):
+    page = write_report(tmp_path)
+    tags = collect(page)
+    sources = [attributes["src"] for _, attributes in tags if "src" in attributes]
+    assert len(sources) == 2
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert not [tag for tag, _ in tags if tag in ("link", "iframe", "object")]
+    text = page.read_text("utf-8")
+    assert "default-src 'none'" in text
+    assert not re.search(r"https?://|@import|fetch\(|XMLHttpRequest", text)
+
+
+def test_links_are_to_files_that_exist(tmp_path):
+    (tmp_path / "masks/a").mkdir(parents=True)
+    Image.new("L", (4, 4)).save(tmp_path / "masks/a/x #1?.png")
+    page = "".join(report_chunks(tmp_path, [{"name": "a/x #1?", "status": "ok"}], {}, {}))
+    assert re.findall(r'href="([^"]*)"', page) == ["masks/a/x%20%231%3F.png"]
+
+
+def test_nothing_but_the_pictures_is_different_from_run_to_run(tmp_path):
+    assert write_report(tmp_path).read_bytes() == write_report(tmp_path).read_bytes()
+
+
+class Browser:
+    """Headless Chromium, driven by the WebDriver protocol."""
+
+    def __init__(self, port: int):
+        self._root = f"http://127.0.0.1:{port}"
+        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,900"]
+        options = {"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}}
+        session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": options}})
+        self._root += f"/session/{session['sessionId']}"
+
+    def call(self, method: str, path: str, body: dict | None = None):
+        data = json.dumps(body or {}).encode() if method == "POST" else None
+        request = urllib.request.Request(self._root + path, data, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)["value"]
+
+    def run(self, script: str):
+        return self.call("POST", "/execute/sync", {"script": f"return {script}", "args": []})
+
+    def find(self, selector: str) -> str:
+        found = self.call("POST", "/element", {"using": "css selector", "value": selector})
+        return next(iter(found.values()))
+
+    def click(self, selector: str) -> None:
+        self.call("POST", f"/element/{self.find(selector)}/click")
+
+    def type(self, selector: str, text: str) -> None:
+        self.call("POST", f"/element/{self.find(selector)}/value", {"text": text})
+
+    def names(self) -> list[str]:
+        return self.run("[...document.querySelectorAll('article')].filter(x => !x.hidden).map(x => x.dataset.name)")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    driver = shutil.which("chromedriver")
+    if driver is None or shutil.which("chromium") is None:
+        pytest.skip("chromium and chromium-driver are not installed (Debian packages)")
+    port = 20_000 + os.getpid() % 20_000
+    with subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        for _ in range(200):
+            try:
+                browser = Browser(port)
+                break
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+        else:
+            process.kill()
+            pytest.skip("chromedriver does not start")
+        yield browser
+        browser.call("DELETE", "")
+        process.terminate()
+
+
+@pytest.fixture
+def page(browser, tmp_path):
+    browser.call("POST", "/url", {"url": write_report(tmp_path).as_uri()})
+    return browser
+
+
+def test_search(page):
+    page.type("#search", "ONE")
+    assert page.names() == ["a/one"]
+    assert page.run("document.getElementById('count').textContent") == "1 of 4"
+    page.type("#search", "x")
+    assert page.names() == []
+    assert page.run("!document.getElementById('none').hidden")
+
+
+def test_filter_by_status(page):
+    page.click("#status option:last-child")
+    assert page.names() == [EVIL.replace("\n", "\\n").replace("\udcff", "\\udcff")]  # the one that is uniform
+
+
+def test_sort(page):
+    evil = EVIL.replace("\n", "\\n").replace("\udcff", "\\udcff")
+    page.click("#sort option[value=iou]")
+    assert page.names() == ["a/one", "b/two", evil, "lost"]  # those without a score come last
+    page.click("#direction")
+    assert page.names() == ["b/two", "a/one", evil, "lost"]
+    page.click("#sort option[value=inp_error]")
+    assert page.names() == ["a/one", "b/two", evil, "lost"]
+    page.click("#sort option[value=name]")
+    page.click("#direction")
+    assert page.names()[1:3] == ["a/one", "b/two"]
+
+
+def test_open_one_and_turn_pages(page):
+    page.click("article:nth-child(1)")
+    assert page.run("document.getElementById('view').open")
+    assert page.run("document.getElementById('view-name').textContent") == "b/two"
+    assert page.run("document.querySelector('#view-body img').naturalWidth") == 192
+    assert "0.75" in page.run("document.getElementById('view-body').textContent")
+    page.click("#next")
+    assert page.run("document.getElementById('view-name').textContent") == "a/one"
+    page.click("#next")
+    page.click("#next")
+    assert "file <b>not</b> found" in page.run("document.getElementById('view-body').textContent")
+    page.click("#view form button")
+    assert not page.run("document.getElementById('view').open")
+
+
+def test_evil_name_does_no_harm_and_nothing_is_logged(page):
+    page.click("article:nth-child(3)")
+    assert page.run("document.title") == "Masks by IEM"
+    assert page.run("document.querySelectorAll('#view-name *').length") == 0
+    assert page.call("POST", "/se/log", {"type": "browser"}) == []
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_nothing_sticks_out(page, width):
+    page.call("POST", "/window/rect", {"width": width, "height": 900})
+    assert page.run("document.documentElement.scrollWidth <= window.innerWidth")
+    columns = page.run("getComputedStyle(document.querySelector('main')).gridTemplateColumns.split(' ').length")
+    assert columns >= 2
+    page.call("POST", "/window/rect", {"width": 1200, "height": 900})
+
+
+def test_stays_quick_with_a_thousand_pictures(browser, tmp_path):
+    """No time is asserted; the cards out of sight are not laid out, and a search shows only what matches."""
+    rows = [{"name": f"p{index:04d}", "status": "ok", "inp_error": index / 1000} for index in range(1000)]
+    browser.call("POST", "/url", {"url": write_report(tmp_path, rows).as_uri()})
+    assert browser.run("document.querySelectorAll('article').length") == 1000
+    assert browser.run("getComputedStyle(document.querySelector('article')).contentVisibility") == "auto"
+    browser.type("#search", "99")
+    assert len(browser.names()) == 19
