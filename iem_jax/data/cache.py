@@ -1,7 +1,7 @@
 """Decoded pictures kept on disk, so that a second run on the same files does not decode them again.
 
-A file of the cache is named after the paths, sizes and times of what was decoded and the settings; it holds checksums, and
-one that is damaged counts as absent.
+A file of the cache is named after the paths, sizes and times of what was decoded and the settings; it holds
+checksums, and one that is damaged counts as absent.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class DecodedCache:
         """Return picture, ground truth and placement, None if they are absent or damaged."""
         try:
             with np.load(self._path(key)) as arrays:
-                truth = arrays["ground_truth"] if "ground_truth" in arrays else None
+                truth = arrays.get("ground_truth")
                 placed = arrays["placement"].tolist() if "placement" in arrays else None
                 image = arrays["image"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError):
@@ -58,7 +58,7 @@ class DecodedCache:
         try:
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".writing-", delete=False) as file:
                 temporary = file.name
-                np.savez(file, **arrays)
+                np.savez(file, allow_pickle=False, **arrays)
             os.replace(temporary, self._path(key))
         except OSError:
             if temporary is not None:
