@@ -34,6 +34,7 @@ def test_symlink_loops_are_survived(tmp_path):
     (tmp_path / "again").symlink_to(tmp_path / "sub")
     outside = touch(tmp_path.parent / "outside", "c.jpg")
     (tmp_path / "aaa").symlink_to(outside)
+    (tmp_path / "bbb").symlink_to(outside)  # the same pictures, which are listed once
     assert names(tmp_path) == ["a", "aaa/c", "sub/b"]
     assert names(f"{tmp_path}/**/*.jpg") == ["a", "sub/b"]
 

@@ -204,6 +204,20 @@ def test_damaged_manifest(tmp_path):
         run_pipeline(config)
 
 
+def test_records_after_a_line_that_was_cut_off_count(tmp_path):
+    """As after two kills."""
+    writer = Writer(tmp_path)
+    with open_manifest(writer, {"sigma": 5.0}, overwrite=False) as manifest:
+        manifest.add({"name": "a"})
+    with open(tmp_path / "manifest.jsonl", "ab") as file:
+        file.write(b'{"name": "b", "sta')
+    with open_manifest(writer, {"sigma": 5.0}, overwrite=False) as manifest:
+        assert list(manifest.records) == ["a"]
+        manifest.add({"name": "c"})
+    with open_manifest(writer, {"sigma": 5.0}, overwrite=False) as manifest:
+        assert list(manifest.records) == ["a", "c"]
+
+
 def test_two_runs_in_one_folder(tmp_path):
     writer = Writer(tmp_path)
     with (

@@ -1,6 +1,8 @@
 """How many decoded pixels may be in memory at one time, over all threads."""
 
 import contextlib
+import ctypes
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -33,9 +35,19 @@ class PixelBudget:
             yield
         finally:
             self._thread.holds = False
+            if pixels > self._pixels // 4:
+                _give_back()
             with self._changed:
                 self._in_use -= pixels
                 self._changed.notify_all()
+
+
+def _give_back() -> None:
+    """Return freed memory to the system; glibc would keep it for the thread that freed it, and each has its own."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
+        if trim is not None:
+            trim(0)
 
 
 DECODING = PixelBudget(64_000_000)  # about 0.5 GB at 8 bytes a pixel, Pillow's picture and one copy
