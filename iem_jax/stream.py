@@ -17,7 +17,7 @@ from iem_jax.config import IEMConfig
 from iem_jax.data.loader import Loaded, make_chunk
 from iem_jax.solver import Segmentation
 
-GROUP_PIXELS = {"cpu": 16 * 128**2}  # for each device and call; elsewhere a chunk
+PICTURES = {"cpu": 16}  # for each device and call, if a chunk is smaller
 IN_FLIGHT = 3  # groups, so that a device that is done with one goes on with the next
 
 
@@ -98,7 +98,7 @@ class _Worker:
     def __init__(self, config: IEMConfig, computing: Computing, clock: Clock):
         platform, size = computing.devices[0].platform, config.size
         self.chunk_size = default_chunk_size(size, size, platform)
-        each = max(GROUP_PIXELS.get(platform, 0) // size**2 // self.chunk_size, 1) * self.chunk_size
+        each = max(PICTURES.get(platform, 0) // self.chunk_size, 1) * self.chunk_size
         self.group_size = each * len(computing.devices)
         self._config, self._computing, self._clock = config, computing, clock
 

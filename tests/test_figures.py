@@ -59,7 +59,7 @@ def test_overlays_of_large_pictures_are_smaller(tmp_path, monkeypatch, size, lar
     monkeypatch.setattr(products, "LARGEST_OVERLAY", largest)
     Image.new("RGB", size, "red").save(tmp_path / "a.png")
     item = load_sample(Sample("a", tmp_path / "a.png"), 32, "stretch")
-    segmentation = Segmentation(np.ones((32, 32), bool), np.int32(0), None, None)
+    segmentation = Segmentation(np.ones((32, 32), bool), np.int32(0), None)
     config = RunConfig(overlays=True)
     assert products.Products(Writer(tmp_path / "out"), config, jax.devices()[0]).write(item, segmentation) == ""
     with Image.open(tmp_path / "out/overlays/a.jpg") as shown:

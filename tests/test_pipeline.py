@@ -71,7 +71,7 @@ def test_files_hold_what_segment_gives(tmp_path: Path, capsys: pytest.CaptureFix
     assert last == expected_line.format(**{key: float(value) for key, value in history[-1].items()})
 
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert set(summary["seconds"]) == {"load", "compile", "compute", "write", "total"}
+    assert set(summary["seconds"]) == {"import", "load", "compile", "compute", "write", "total"}
     assert summary["counts"]["ok"] == 11
     assert summary["config"]["kernel_size"] == 7
     assert summary["versions"]["jax"] == jax.__version__
@@ -86,7 +86,7 @@ def test_batch_size_changes_only_the_printed_means(tmp_path: Path, capsys: pytes
         headings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Batch")]
         number = -(-96 // size)
         assert headings == [f"Batch {index + 1}/{number}" for index in range(number)]
-    assert len(contents(tmp_path / "out96")) == 98
+    assert len(contents(tmp_path / "out96")) == 99  # masks, tables, manifest
     assert contents(tmp_path / "out1") == contents(tmp_path / "out96")
     assert contents(tmp_path / "out7") == contents(tmp_path / "out96")
 
@@ -98,8 +98,8 @@ def test_order_changes_only_the_order_of_rows(tmp_path: Path):
     run(root, tmp_path / "shuffled")
     forward, shuffled = contents(tmp_path / "forward"), contents(tmp_path / "shuffled")
     assert [name for name in forward if forward[name] != shuffled[name]] in (
-        ["metrics.csv"],
-        ["history.csv", "metrics.csv"],
+        ["manifest.jsonl", "metrics.csv"],
+        ["history.csv", "manifest.jsonl", "metrics.csv"],
     )
     assert sorted(forward["metrics.csv"].splitlines()) == sorted(shuffled["metrics.csv"].splitlines())
 
@@ -179,6 +179,7 @@ def test_one_compilation(tmp_path: Path, compilations: list[str]):
     """A last chunk and a last batch that are smaller, and pictures that fail, compile nothing more."""
     root = write_flowers(tmp_path / "set", 19)
     write_setid(root, range(1, 9))
+    jax.clear_caches()
     run(root, tmp_path / "first")
     first = len(compilations)
     assert first >= 1

@@ -32,10 +32,10 @@ def settings(folder: Path, output: Path, **changes) -> RunConfig:
 
 
 def comparable(folder: Path) -> dict[str, bytes]:
-    """Return all files; of summary.json without the seconds and the folder's own name."""
+    """Return all files; of summary.json without the seconds, the devices and the folder's own name."""
     tree = read_tree(folder)
     summary = json.loads(tree["summary.json"])
-    del summary["seconds"], summary["config"]["output_dir"]
+    del summary["seconds"], summary["device"], summary["config"]["output_dir"]
     return tree | {"summary.json": json.dumps(summary).encode()}
 
 

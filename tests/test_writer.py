@@ -11,7 +11,7 @@ from pictures import make_mask
 from PIL import Image
 
 from iem_jax import UsageError
-from iem_jax.output.writer import Writer
+from iem_jax.output.writer import OutputError, Writer
 
 METRICS = ["name", "status", "inp_error", "accuracy", "iou", "dice", "accuracy_fixed", "iou_fixed", "dice_fixed"]
 
@@ -63,7 +63,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", broken)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OutputError, match="disk full"):
         writer.write_summary({"run": 2})
     assert json.loads((tmp_path / "summary.json").read_text()) == {"run": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
