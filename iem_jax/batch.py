@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array, Float, Shaped
 
 from iem_jax.arrays import as_array
@@ -112,7 +112,7 @@ def _compiled_for(
     work = functools.partial(_segment_in_chunks, chunk_size=chunk_size, early_finish=early_finish)
     sharding = jax.sharding.SingleDeviceSharding(devices[0]) if devices else None
     if len(devices) > 1:
-        mesh = jax.make_mesh((len(devices),), ("batch",), devices=devices)
+        mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
         split = PartitionSpec("batch")
         work = jax.shard_map(work, mesh=mesh, in_specs=(split, PartitionSpec()), out_specs=split, check_vma=False)
         sharding = jax.sharding.NamedSharding(mesh, split)

@@ -38,7 +38,7 @@ class DecodedCache:
     def get(self, key: str) -> tuple[np.ndarray, np.ndarray | None, Placement | None] | None:
         """Return picture, ground truth and placement, None if they are absent or damaged."""
         try:
-            with np.load(self._path(key)) as arrays:
+            with open(self._path(key), "rb") as file, np.load(file) as arrays:
                 truth = arrays.get("ground_truth")
                 placed = arrays["placement"].tolist() if "placement" in arrays else None
                 image = arrays["image"]
