@@ -12,6 +12,8 @@ from jax.core import Tracer
 
 PRECISIONS = ("highest", "high", "default")
 PLATFORMS = ("cpu", "gpu", "tpu")
+FEATURES = ("rgb", "lab", "lab100")
+PRESETS = ("paper", "best", "fast")
 
 
 class UsageError(ValueError):
@@ -39,6 +41,8 @@ class IEMConfig:
       scale_factor: the inpainter works on images down-sampled by this; divides height and width.
       precision: of the filters' products, "highest", "high" or "default"; "highest" gives the reference's masks on
         every backend, the others allow TF32 or bfloat16 products where the hardware has them.
+      smooth_threshold: a pixel stays foreground if so many of its 3 x 3 neighbourhood are; 1 to 9, 5 is the majority.
+      features: what `segment` makes of a picture first, "rgb" (nothing), "lab" or "lab100" (see `iem_jax.features`).
     """
 
     sigma: Any = 5.0  # a float or a scalar array; while JAX handles the pytree, any leaf
@@ -49,6 +53,8 @@ class IEMConfig:
     reps: int = _static(2)
     scale_factor: int = _static(1)
     precision: str = _static("highest")
+    smooth_threshold: int = _static(4)
+    features: str = _static("rgb")
 
 
 def check_config(config: IEMConfig) -> None:
@@ -66,6 +72,10 @@ def check_config(config: IEMConfig) -> None:
     if not isinstance(config.lmbda, Tracer) and not (math.isfinite(config.lmbda) and config.lmbda >= 0):
         raise UsageError(f"`lmbda` must be a finite number >= 0, got {config.lmbda}.")
     check_choice("precision", config.precision, PRECISIONS)
+    check_positive_integer("smooth_threshold", config.smooth_threshold)
+    if config.smooth_threshold > 9:
+        raise UsageError(f"`smooth_threshold` must be an integer from 1 to 9, got {config.smooth_threshold}.")
+    check_choice("features", config.features, FEATURES)
 
 
 def check_divisible(name: str, length: int, scale_factor: int) -> None:
@@ -100,6 +110,7 @@ class RunConfig:
       profile_dir: folder for a jax profiler trace; None takes none.
       platform: "cpu", "gpu" or "tpu"; None takes jax's first choice.
       strict: stop at the first picture that cannot be read.
+      preset: "paper" runs the algorithm as `iem` says; "best" and "fast" fix its settings themselves.
     """
 
     iem: IEMConfig = dataclasses.field(default_factory=IEMConfig)
@@ -111,6 +122,7 @@ class RunConfig:
     profile_dir: str | None = None
     platform: str | None = None
     strict: bool = False
+    preset: str = "paper"
 
 
 def check_run_config(config: RunConfig) -> None:
@@ -123,5 +135,19 @@ def check_run_config(config: RunConfig) -> None:
     check_divisible("size", config.iem.size, config.iem.scale_factor)
     check_positive_integer("batch_size", config.batch_size)
     check_choice("split", config.split, ("train", "val", "test"))
+    check_preset(config.preset, config.iem)
     if config.platform is not None:
         check_choice("platform", config.platform, PLATFORMS)
+
+
+def check_preset(preset: str, config: IEMConfig) -> None:
+    """Check that a preset other than "paper" meets no other setting than `size`.
+
+    Raises:
+      UsageError: there is no such preset, or it fixes a setting that was changed.
+    """
+    check_choice("preset", preset, PRESETS)
+    for field in dataclasses.fields(IEMConfig):
+        given = getattr(config, field.name)
+        if preset != "paper" and field.name != "size" and given != field.default:
+            raise UsageError(f"`preset` {preset} fixes `{field.name}` itself: leave it out, got {given!r}.")
