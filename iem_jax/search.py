@@ -6,6 +6,8 @@ pure and vmappable; `presets` runs them on many.
 """
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -71,11 +73,11 @@ def search(
     masks = candidates(image, lab, valid, settings)
     model = make_colour_model(lab, valid)
     with jax.named_scope("refine"):
-        refined = [
-            jax.vmap(lambda mask, offset=offset: refine(model, mask, settings.rounds, offset, LEAST))(masks)
-            for offset in settings.offsets
-        ]
-    refined = jnp.concatenate(refined)
+        offsets = jnp.repeat(jnp.asarray(settings.offsets), masks.shape[0])
+        repeated = jnp.tile(masks, (len(settings.offsets), 1, 1))
+        refined = _for_each(
+            lambda member: refine(model, member[0], settings.rounds, member[1], LEAST), (repeated, offsets)
+        )
     with jax.named_scope("choose"):
         contrasts = jax.vmap(lambda mask: boundary_contrast(lab, mask, valid))(refined)
     return _finish(image, refined[jnp.argmax(contrasts)], ground_truth, valid)
@@ -96,9 +98,12 @@ def candidates(
     features = {name: shrink(image if name == "rgb" else scale_lab(lab, name)) for name in names}
     starts = {start: soft_start(known, start) for _, start in settings.members}
     small_lab = shrink(lab)
-    masks = jax.vmap(lambda x, start: candidate(x, small_lab, start, known, settings))(
-        jnp.stack([features[name] for name, _ in settings.members]),
-        jnp.stack([starts[start] for _, start in settings.members]),
+    masks = _for_each(
+        lambda member: candidate(member[0], small_lab, member[1], known, settings),
+        (
+            jnp.stack([features[name] for name, _ in settings.members]),
+            jnp.stack([starts[start] for _, start in settings.members]),
+        ),
     )
     enlarged = jnp.repeat(jnp.repeat(masks, factor, axis=1), factor, axis=2)
     return enlarged[:, : valid.shape[0], : valid.shape[1]] & valid[None]
@@ -126,12 +131,29 @@ def candidate(
     def stage(carry: tuple[IEMState, Array], _: None) -> tuple[tuple[IEMState, Array], None]:
         state, odds = carry
         bias = COLOUR_WEIGHT / pixels * odds
-        state, _ = jax.lax.scan(lambda s, _: (step(features, s, config, bias)[0], None), state, length=settings.iters)
+        state = step_until_settled(features, state, config, bias, settings.iters)
         return (state, log_odds(model, state.mask.astype(odds.dtype))), None
 
     state = init(features, config, initial_mask=first, valid=valid)
     (state, _), _ = jax.lax.scan(stage, (state, odds), length=settings.stages)
     return state.mask
+
+
+def step_until_settled(
+    features: Float[Array, "h w c"], state: IEMState, config: IEMConfig, bias: Float[Array, "h w"], iters: int
+) -> IEMState:
+    """Do `iters` steps, an even number; two of them that change nothing end it, with the same result."""
+
+    def unfinished(carry: tuple[IEMState, Array, Array]) -> Bool[Array, ""]:
+        _, done, settled = carry
+        return (done < iters) & ~settled
+
+    def two_steps(carry: tuple[IEMState, Array, Array]) -> tuple[IEMState, Array, Array]:
+        state, done, _ = carry
+        after, _ = jax.lax.scan(lambda s, _: (step(features, s, config, bias)[0], None), state, length=2)
+        return after, done + 2, jnp.all(after.mask == state.mask)
+
+    return jax.lax.while_loop(unfinished, two_steps, (state, jnp.int32(0), jnp.array(False)))[0]
 
 
 def soft_start(valid: Bool[Array, "h w"], start: str | float) -> Float[Array, "h w"]:
@@ -161,6 +183,13 @@ def boundary_contrast(
         difference += jnp.sum(jnp.where(separated, distance, 0))
         number += jnp.sum(separated, dtype=jnp.int32)
     return difference / jnp.maximum(number, 1)
+
+
+def _for_each(function: Callable[[Any], Array], members: Any) -> Array:
+    """Map over the leading axis: one after the other where caches are small and threads few, else all at once."""
+    return jax.lax.platform_dependent(
+        members, cpu=lambda x: jax.lax.map(function, x), default=lambda x: jax.vmap(function)(x)
+    )
 
 
 def _finish(
