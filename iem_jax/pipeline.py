@@ -94,7 +94,7 @@ def _work(
 ) -> Iterator[Result]:
     """Segment all samples; print the lines of each batch as it ends, write masks as they come."""
     loaded = clock.timed("load", load_samples(samples, config.iem.size))
-    stream = segment_stream(loaded, config.iem, device, clock)
+    stream = segment_stream(loaded, config.iem, device, clock, config.preset)
     number = -(-len(samples) // config.batch_size)
     with tqdm(total=len(samples), unit=" pictures", disable=not sys.stderr.isatty(), leave=False) as progress:
         for index in range(number):

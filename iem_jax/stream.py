@@ -13,6 +13,7 @@ import numpy as np
 from iem_jax.batch import segment
 from iem_jax.config import IEMConfig
 from iem_jax.data.loader import Loaded, make_chunk
+from iem_jax.presets import segment_best
 from iem_jax.solver import Segmentation
 
 CHUNK_SIZE = {"cpu": 8, "gpu": 256, "tpu": 64}  # pictures computed side by side
@@ -45,14 +46,14 @@ class Clock(collections.defaultdict[str, float]):
 
 
 def segment_stream(
-    items: Iterable[Loaded], config: IEMConfig, device: jax.Device, clock: Clock
+    items: Iterable[Loaded], config: IEMConfig, device: jax.Device, clock: Clock, preset: str = "paper"
 ) -> Iterator[tuple[Loaded, Segmentation | None]]:
     """Segment pictures as they come.
 
     Yields:
       Each item, in order, with its unbatched segmentation as NumPy arrays; None for an item without a picture.
     """
-    compute = _Compute(config, device, clock)
+    compute = _Compute(config, device, clock, preset)
     in_flight: collections.deque[tuple[list[Loaded], Segmentation | None]] = collections.deque()
     for group in _groups(items, compute.chunk_size):
         in_flight.append((group, compute([item for item in group if item.image is not None])))
@@ -94,9 +95,9 @@ def _collect(
 class _Compute:
     """Runs `segment` on chunks of one shape with one compiled program."""
 
-    def __init__(self, config: IEMConfig, device: jax.Device, clock: Clock):
+    def __init__(self, config: IEMConfig, device: jax.Device, clock: Clock, preset: str):
         self.chunk_size = CHUNK_SIZE.get(device.platform, CHUNK_SIZE["gpu"])
-        self._config, self._device, self._clock = config, device, clock
+        self._config, self._device, self._clock, self._preset = config, device, clock, preset
         self._compiled: Callable[..., Segmentation] | None = None
 
     def __call__(self, items: list[Loaded]) -> Segmentation | None:
@@ -106,10 +107,14 @@ class _Compute:
         arrays = jax.device_put((*make_chunk(items, self.chunk_size), self._config), self._device)
         if self._compiled is None:
             with self._clock.measure("compile"):
-                function = functools.partial(_segment_chunk, chunk_size=self.chunk_size)
+                function = functools.partial(_segment_chunk, chunk_size=self.chunk_size, preset=self._preset)
                 self._compiled = jax.jit(function).lower(*arrays).compile()
         return self._compiled(*arrays)
 
 
-def _segment_chunk(images: jax.Array, truths: jax.Array, config: IEMConfig, chunk_size: int) -> Segmentation:
+def _segment_chunk(
+    images: jax.Array, truths: jax.Array, config: IEMConfig, chunk_size: int, preset: str
+) -> Segmentation:
+    if preset != "paper":
+        return segment_best(images, preset, ground_truths=truths)
     return segment(images, config, ground_truths=truths, chunk_size=chunk_size)
