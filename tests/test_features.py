@@ -10,8 +10,10 @@ from pictures import make_images, to_uint8
 from iem_jax import IEMConfig, UsageError, run, segment
 from iem_jax.batch import normalise
 from iem_jax.features import srgb_to_lab, to_features
+from iem_jax.frames import make_frame, shifted, to_frame
+from iem_jax.masks import smooth
 
-EVERY_CORNER = np.stack(np.meshgrid(*[np.arange(0, 256, 15, dtype=np.uint8)] * 3), axis=-1).reshape(17, -1, 3)
+EVERY_CORNER = np.stack(np.meshgrid(*[np.arange(0, 256, 15, dtype=np.uint8)] * 3), axis=-1).reshape(18, -1, 3)
 SETTINGS = IEMConfig(sigma=2.0, kernel_size=5, iters=20, features="lab", smooth_threshold=5)
 
 
@@ -64,15 +66,15 @@ def test_features_and_threshold_change_masks():
     assert (masks[0] != masks[2]).any()
 
 
-def test_threshold_nine_leaves_only_full_neighbourhoods():
-    images = to_uint8(make_images(1, 32, 32))
-    nine = segment(images, IEMConfig(2.0, kernel_size=5, iters=1, smooth_threshold=9)).mask
-    one = segment(images, IEMConfig(2.0, kernel_size=5, iters=1, smooth_threshold=1)).mask
-    assert (nine <= one).all()
-    assert nine.sum() < one.sum()
+@pytest.mark.parametrize(("threshold", "kept"), [(1, 25), (3, 13), (4, 9), (5, 5), (6, 5), (7, 1), (9, 1)])
+def test_threshold_on_a_square_by_hand(threshold, kept):
+    frame = make_frame(7, 7, 1, 1)
+    square = to_frame(jnp.zeros((1, 7, 7)).at[:, 2:5, 2:5].set(1.0), frame)
+    everywhere = to_frame(jnp.ones((1, 7, 7)), frame)
+    assert smooth(shifted(square, frame), everywhere, frame, threshold).sum() == kept
 
 
-@pytest.mark.parametrize("threshold", [0, 10, 4.0, True])
+@pytest.mark.parametrize("threshold", [0, 10, True])
 def test_bad_threshold_is_one_sentence(threshold):
     with pytest.raises(UsageError, match=r"`smooth_threshold` must be an integer"):
         segment(np.zeros((1, 16, 16, 3), np.uint8), IEMConfig(smooth_threshold=threshold))
