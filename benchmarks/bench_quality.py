@@ -18,11 +18,11 @@ from iem_jax.output.figures import contact_sheet
 SINGLE_CHANGES = {
     "lab": {"features": "lab"},
     "threshold 5": {"smooth_threshold": 5},
-    "lab, threshold 5": {"features": "lab", "smooth_threshold": 5},
-    "lab100, threshold 5": {"features": "lab100", "smooth_threshold": 5},
-    "lab, threshold 5, lmbda 0.003": {"features": "lab", "smooth_threshold": 5, "lmbda": 0.003},
-    "lab, threshold 5, sigma 8": {"features": "lab", "smooth_threshold": 5, "sigma": 8.0, "kernel_size": 17},
-    "lab, threshold 5, scale 2": {
+    "lab + threshold 5": {"features": "lab", "smooth_threshold": 5},
+    "lab100 + threshold 5": {"features": "lab100", "smooth_threshold": 5},
+    "lab + threshold 5 + lmbda 0.003": {"features": "lab", "smooth_threshold": 5, "lmbda": 0.003},
+    "lab + threshold 5 + sigma 8": {"features": "lab", "smooth_threshold": 5, "sigma": 8.0, "kernel_size": 17},
+    "lab + threshold 5 + scale 2": {
         "features": "lab",
         "smooth_threshold": 5,
         "sigma": 2.5,
@@ -52,7 +52,7 @@ def make_variants() -> dict[str, Callable[[np.ndarray], Segmentation]]:
 
     variants = {
         "paper": segment,
-        "paper, every iteration": lambda images: segment(images, early_finish=False),
+        "paper without early finish": lambda images: segment(images, early_finish=False),
         "fast": lambda images: segment_best(images, "fast"),
         "best": lambda images: segment_best(images, "best"),
         **{name: change(changes) for name, changes in SINGLE_CHANGES.items()},
