@@ -16,7 +16,16 @@ import sys
 import jax
 from absl import flags
 
-from iem_jax.config import PLATFORMS, PRECISIONS, IEMConfig, RunConfig, UsageError, check_run_config
+from iem_jax.config import (
+    FEATURES,
+    PLATFORMS,
+    PRECISIONS,
+    PRESETS,
+    IEMConfig,
+    RunConfig,
+    UsageError,
+    check_run_config,
+)
 from iem_jax.pipeline import run_pipeline
 
 _DEFAULT = IEMConfig()
@@ -36,6 +45,9 @@ flags.DEFINE_integer("reps", _DEFAULT.reps, "How often the kernel is applied.")
 flags.DEFINE_float("lmbda", _DEFAULT.lmbda, "Weight of the diversity term.")
 flags.DEFINE_integer("scale_factor", _DEFAULT.scale_factor, "Down-sampling of the inpainter.")
 flags.DEFINE_enum("precision", _DEFAULT.precision, PRECISIONS, "Precision of the filters' products.")
+flags.DEFINE_integer("smooth_threshold", _DEFAULT.smooth_threshold, "Pixels of 3 x 3 that keep one foreground, 1 to 9.")
+flags.DEFINE_enum("features", _DEFAULT.features, FEATURES, "Channels to inpaint: the picture's or CIELAB.")
+flags.DEFINE_enum("preset", _RUN.preset, PRESETS, "Settings as a whole; best and fast fix all of the above but size.")
 flags.DEFINE_string("output_dir", _RUN.output_dir, "Folder for masks and tables; none: only print.")
 flags.DEFINE_string("profile_dir", _RUN.profile_dir, "Folder for a jax profiler trace.")
 flags.DEFINE_enum("platform", _RUN.platform, PLATFORMS, "Where to compute; default: jax's first choice.")

@@ -65,10 +65,48 @@ def end_to_end(record: dict) -> str:
     return f"{text}{results['ratio_to_slowest_part']:.2f}.\n\n{table(['', *parts], rows)}\n"
 
 
+def quality(record: dict) -> str:
+    """Return the scores and times of presets and single changes."""
+    paper = record["results"]["paper"]["milliseconds"]["median"]
+    rows = []
+    for name, result in record["results"].items():
+        scores = [f"{result[key]:.1f}" for key in ("accuracy", "iou", "miou", "dice", "iou_fixed")]
+        low, high = result["iou_minus_paper"]
+        time = result["milliseconds"]
+        spread = f"{time['median']:.1f} ({time['min']:.1f} to {time['max']:.1f})"
+        rows.append([name, *scores, f"{low:+.1f} to {high:+.1f}", spread, f"{time['median'] / paper:.2f}"])
+    header = [
+        "",
+        "accuracy",
+        "IoU",
+        "mIoU",
+        "DICE",
+        "fixed IoU",
+        "IoU less paper's, 95 %",
+        "ms a picture",
+        "of paper's",
+    ]
+    plot_quality(record)
+    return f"{table(header, rows)}\n![IoU over time](quality.png)\n\n"
+
+
+def plot_quality(record: dict) -> None:
+    """Draw IoU against time per picture."""
+    figure, axis = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
+    for name, result in record["results"].items():
+        time = result["milliseconds"]["median"]
+        axis.semilogx(time, result["iou"], "o")
+        axis.annotate(name, (time, result["iou"]), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    axis.set(xlabel="ms a picture", ylabel="IoU, percent")
+    axis.margins(x=0.25, y=0.1)
+    figure.savefig(FOLDER / "quality.png", dpi=110)
+
+
 SECTIONS = {
     "peer": ("Against PyTorch and GrabCut", peer),
     "scale": ("Growth", scale),
     "end_to_end": ("End to end", end_to_end),
+    "quality": ("Quality of the presets", quality),
 }
 
 

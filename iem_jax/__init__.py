@@ -8,6 +8,7 @@ from iem_jax.metrics import score_masks as score_masks
 from iem_jax.objective import diversity as diversity
 from iem_jax.objective import inpainting_error as inpainting_error
 from iem_jax.objective import objective as objective
+from iem_jax.presets import segment_best as segment_best
 from iem_jax.single import segment_image as segment_image
 from iem_jax.solver import Segmentation as Segmentation
 from iem_jax.solver import init as init

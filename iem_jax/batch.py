@@ -5,7 +5,7 @@ result does not depend on its neighbours.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Shaped
 from iem_jax.arrays import as_array
 from iem_jax.config import IEMConfig, UsageError, check_positive_integer
 from iem_jax.early import run_until_settled
+from iem_jax.features import to_features
 from iem_jax.inpainting import frame_for
 from iem_jax.solver import Segmentation, run
 
@@ -73,31 +74,76 @@ def segment(
     Raises:
       UsageError: shapes, dtypes, values or settings that cannot work.
     """
+    batch = make_batch(image=images, ground_truth=ground_truths, initial_mask=initial_masks, valid=valid)
+    _check_settings(batch["image"].shape, config)
+    segment_one = _segment_until_settled if early_finish else _segment_to_the_end
+    return segment_batch(batch, config, segment_one, chunk_size=chunk_size, devices=devices)
+
+
+def make_batch(**values: Any) -> dict[str, Any]:
+    """Return the arrays of a batch, checked; `image` is (B, H, W, C), the others, if not None, (B, H, W).
+
+    Raises:
+      UsageError: shapes, dtypes or values that cannot work.
+    """
+    batch = {name: as_array(value, name) for name, value in values.items() if value is not None}
+    _check_batch(batch)
+    return batch
+
+
+def segment_batch(
+    batch: dict[str, Any],
+    settings: Any,
+    segment_one: Callable[..., Segmentation],
+    *,
+    chunk_size: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    weight: int = 1,
+) -> Segmentation:
+    """Do `segment_one(image, settings, **masks)` for each picture of a batch, in chunks, shared among devices.
+
+    Args:
+      batch: from `make_batch`.
+      settings: a pytree.
+      segment_one: a function of a module, for one picture in [-1, 1] and its boolean masks, by name.
+      chunk_size: pictures computed side by side.
+      devices: devices among which to share the batch.
+      weight: how many times the memory of `segment` a picture takes.
+
+    Returns:
+      A `Segmentation` whose fields have a leading axis of B.
+    """
     if chunk_size is not None:
         check_positive_integer("chunk_size", chunk_size)
-    batch = {"image": images, "ground_truth": ground_truths, "initial_mask": initial_masks, "valid": valid}
-    batch = {name: as_array(value, name) for name, value in batch.items() if value is not None}
-    _check_batch(batch, config)
     number, height, width = batch["image"].shape[:3]
     platform = devices[0].platform if devices else jax.default_backend()
-    chunk_size = chunk_size or default_chunk_size(height, width, platform)
+    chunk_size = chunk_size or default_chunk_size(weight * height, width, platform)
     padding = -number % (chunk_size * len(devices or [None]))
     batch = {name: _pad(value, padding) for name, value in batch.items()}
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((batch, config))):
-        result = _segment_in_chunks(batch, config, chunk_size, early_finish)
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((batch, settings))):
+        result = _segment_in_chunks(batch, settings, segment_one, chunk_size)
     else:
-        work, sharding = _compiled_for(chunk_size, early_finish, platform, tuple(devices or ()))
-        result = work(jax.device_put(batch, sharding), config)
+        work, sharding = _compiled_for(segment_one, chunk_size, platform, tuple(devices or ()))
+        result = work(jax.device_put(batch, sharding), settings)
     return jax.tree.map(lambda field: field[:number], result) if padding else result
 
 
-def _segment_in_chunks(batch: dict[str, Array], config: IEMConfig, chunk_size: int, early_finish: bool) -> Segmentation:
+def _segment_until_settled(image: Array, config: IEMConfig, **masks: Array) -> Segmentation:
+    return run_until_settled(to_features(image, config.features), config, **masks)
+
+
+def _segment_to_the_end(image: Array, config: IEMConfig, **masks: Array) -> Segmentation:
+    return run(to_features(image, config.features), config, **masks)
+
+
+def _segment_in_chunks(
+    batch: dict[str, Array], settings: Any, segment_one: Callable[..., Segmentation], chunk_size: int
+) -> Segmentation:
     """Segment a batch whose size is a multiple of `chunk_size`."""
 
     def one(picture: dict[str, Array]) -> Segmentation:
         image = normalise(picture.pop("image"))
-        masks = {name: value.astype(bool) for name, value in picture.items()}
-        return (run_until_settled if early_finish else run)(image, config, **masks)
+        return segment_one(image, settings, **{name: value.astype(bool) for name, value in picture.items()})
 
     chunks = jax.tree.map(lambda x: x.reshape(-1, chunk_size, *x.shape[1:]), batch)
     result = jax.lax.map(jax.vmap(one), chunks)
@@ -106,10 +152,10 @@ def _segment_in_chunks(batch: dict[str, Array], config: IEMConfig, chunk_size: i
 
 @functools.cache
 def _compiled_for(
-    chunk_size: int, early_finish: bool, platform: str, devices: tuple[jax.Device, ...]
+    segment_one: Callable[..., Segmentation], chunk_size: int, platform: str, devices: tuple[jax.Device, ...]
 ) -> tuple[Any, jax.sharding.Sharding | None]:
     """Return the jitted work on a batch, and where the batch must be."""
-    work = functools.partial(_segment_in_chunks, chunk_size=chunk_size, early_finish=early_finish)
+    work = functools.partial(_segment_in_chunks, segment_one=segment_one, chunk_size=chunk_size)
     sharding = jax.sharding.SingleDeviceSharding(devices[0]) if devices else None
     if len(devices) > 1:
         mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
@@ -127,14 +173,19 @@ def _pad(values: Any, padding: int) -> Any:
     return pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
 
 
-def _check_batch(batch: dict[str, Any], config: IEMConfig) -> None:
+def _check_settings(shape: tuple[int, ...], config: IEMConfig) -> None:
+    frame_for(shape[1:3], config)
+    if config.features != "rgb" and shape[3] != 3:
+        raise UsageError(f"`images` must have three channels, sRGB, for `features` {config.features}, got {shape[3]}.")
+
+
+def _check_batch(batch: dict[str, Any]) -> None:
     images = batch["image"]
     if images.ndim != 4 or 0 in images.shape:
         raise UsageError(f"`images` must have shape (B, H, W, C), none of them 0, got {images.shape}.")
     for name, value in batch.items():
         if name != "image" and value.shape != images.shape[:3]:
             raise UsageError(f"`{name}` must have shape {images.shape[:3]}, as `images`, got {value.shape}.")
-    frame_for(images.shape[1:3], config)
     if images.dtype == np.uint8:
         return
     if not jnp.issubdtype(images.dtype, jnp.floating):

@@ -14,6 +14,8 @@ from jax.core import Tracer
 
 PRECISIONS = ("highest", "high", "default")
 PLATFORMS = ("cpu", "gpu", "tpu")
+FEATURES = ("rgb", "lab", "lab100")
+PRESETS = ("paper", "best", "fast")
 
 
 class UsageError(ValueError):
@@ -41,6 +43,8 @@ class IEMConfig:
       scale_factor: the inpainter works on images down-sampled by this; divides height and width.
       precision: of the filters' products, "highest", "high" or "default"; "highest" gives the reference's masks on
         every backend, the others allow TF32 or bfloat16 products where the hardware has them.
+      smooth_threshold: a pixel stays foreground if so many of its 3 x 3 neighbourhood are; 1 to 9, 5 is the majority.
+      features: what `segment` makes of a picture first, "rgb" (nothing), "lab" or "lab100" (see `iem_jax.features`).
     """
 
     sigma: Any = 5.0  # a float or a scalar array; while JAX handles the pytree, any leaf
@@ -51,6 +55,8 @@ class IEMConfig:
     reps: int = _static(2)
     scale_factor: int = _static(1)
     precision: str = _static("highest")
+    smooth_threshold: int = _static(4)
+    features: str = _static("rgb")
 
 
 def check_config(config: IEMConfig) -> None:
@@ -68,6 +74,10 @@ def check_config(config: IEMConfig) -> None:
     if not isinstance(config.lmbda, Tracer) and not (math.isfinite(config.lmbda) and config.lmbda >= 0):
         raise UsageError(f"`lmbda` must be a finite number >= 0, got {config.lmbda}.")
     check_choice("precision", config.precision, PRECISIONS)
+    check_positive_integer("smooth_threshold", config.smooth_threshold)
+    if config.smooth_threshold > 9:
+        raise UsageError(f"`smooth_threshold` must be an integer from 1 to 9, got {config.smooth_threshold}.")
+    check_choice("features", config.features, FEATURES)
 
 
 def check_divisible(name: str, length: int, scale_factor: int) -> None:
@@ -127,6 +137,7 @@ class RunConfig:
       figures: write plots over iterations and a contact sheet.
       report: write report.html, a gallery.
       quiet: print errors only.
+      preset: "paper" runs the algorithm as `iem` says; "best" and "fast" fix its settings themselves.
     """
 
     iem: IEMConfig = dataclasses.field(default_factory=IEMConfig)
@@ -151,6 +162,7 @@ class RunConfig:
     figures: bool = False
     report: bool = False
     quiet: bool = False
+    preset: str = "paper"
 
 
 def check_run_config(config: RunConfig) -> None:
@@ -163,6 +175,7 @@ def check_run_config(config: RunConfig) -> None:
     check_divisible("size", config.iem.size, config.iem.scale_factor)
     check_positive_integer("batch_size", config.batch_size)
     check_choice("split", config.split, ("train", "val", "test"))
+    check_preset(config.preset, config.iem)
     if config.platform is not None:
         check_choice("platform", config.platform, PLATFORMS)
     if config.devices is not None:
@@ -183,3 +196,16 @@ def _check_sources(config: RunConfig) -> None:
     for name in ("cutouts", "overlays", "panels", "figures", "report", "overwrite"):
         if getattr(config, name) and config.output_dir is None and not is_demo:
             raise UsageError(f"`{name}` needs an `output_dir`, to which it writes.")
+
+
+def check_preset(preset: str, config: IEMConfig) -> None:
+    """Check that a preset other than "paper" meets no other setting than `size`.
+
+    Raises:
+      UsageError: there is no such preset, or it fixes a setting that was changed.
+    """
+    check_choice("preset", preset, PRESETS)
+    for field in dataclasses.fields(IEMConfig):
+        given = getattr(config, field.name)
+        if preset != "paper" and field.name != "size" and given != field.default:
+            raise UsageError(f"`preset` {preset} fixes `{field.name}` itself: leave it out, got {given!r}.")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from iem_jax.config import IEMConfig
-from iem_jax.solver import IEMInfo, IEMState, Segmentation, init, step
+from iem_jax.solver import IEMInfo, IEMState, Segmentation, init, run, step
 
 LONGEST_BLOCK = 12
 
@@ -23,6 +23,8 @@ def run_until_settled(image: Float[Array, "h w c"], config: IEMConfig, **masks: 
     Works in blocks of iterations, each a scan; what is left of the history is filled with what would be repeated.
     """
     length = block_length(config.iters)
+    if length < 3:  # too few iterations to see a repetition
+        return run(image, config, **masks)
 
     def unfinished(carry: tuple) -> Bool[Array, ""]:
         _, _, _, done, settled = carry
@@ -43,7 +45,7 @@ def run_until_settled(image: Float[Array, "h w c"], config: IEMConfig, **masks: 
     state = init(image, config, **masks)
     shapes = jax.eval_shape(lambda s: step(image, s, config)[1], state)
     history = jax.tree.map(lambda x: jnp.zeros((config.iters // length, length), x.dtype), shapes)
-    start = (state, state.mask, history, jnp.int32(0), jnp.array(length < 3))
+    start = (state, state.mask, history, jnp.int32(0), jnp.array(False))
     state, previous, history, done, _ = jax.lax.while_loop(unfinished, work, start)
     return _fill(state, previous, history, done, config.iters)
 

@@ -6,20 +6,21 @@ picture's rows.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Shaped
+from jaxtyping import Array, Bool, Float
 
 from iem_jax.frames import Frame, shifted, store_framed
 
-SMOOTH_THRESHOLD = 4
 
+def centred_square(valid: Bool[Array, "h w"], part: int = 5) -> Bool[Array, "h w"]:
+    """Return the mask every search starts from: all but a fifth on each side of the box around the valid pixels.
 
-def centred_square(valid: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
-    """Return the mask every search starts from: all but a fifth on each side of the box around the valid pixels."""
+    `part` is 5 for a fifth.
+    """
 
     def middle(present: Bool[Array, " n"]) -> Bool[Array, " n"]:
         position = jnp.arange(present.shape[0]) - jnp.argmax(present)
         length = jnp.sum(present, dtype=jnp.int32)
-        return (position >= length // 5) & (position < length - length // 5)
+        return (position >= length // part) & (position < length - length // part)
 
     return middle(jnp.any(valid, axis=1))[:, None] & middle(jnp.any(valid, axis=0))[None, :] & valid
 
@@ -46,7 +47,7 @@ def smooth(
     rows: Float[Array, "1 h k"],
     valid: Float[Array, "1 r k"],
     frame: Frame,
-    threshold: Shaped[Array, ""] | float = SMOOTH_THRESHOLD,
+    threshold: int = 4,
 ) -> Float[Array, "1 h k"]:
     """Keep foreground where at least `threshold` pixels of the 3 x 3 neighbourhood are foreground."""
     across = store_framed(rows, frame)

@@ -157,7 +157,7 @@ def _segment(
     fit = FIT if config.images is not None else None
     cache = DecodedCache(Path(config.cache_dir), config.iem.size, fit) if config.cache_dir is not None else None
     loaded = clock.timed("load", load_samples(output.pending, config.iem.size, fit, cache))
-    for item, segmentation in segment_stream(interrupt.until(loaded), config.iem, computing, clock):
+    for item, segmentation in segment_stream(interrupt.until(loaded), config.iem, computing, clock, config.preset):
         result = make_result(item, segmentation)
         with clock.measure("write"):
             output.write(result, item, segmentation)

@@ -95,7 +95,8 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
         for name, value in (("dataset_path", config.dataset_path), ("images", config.images), ("masks", config.masks))
     }
     source = {"dataset": config.dataset, "split": config.split} if config.images is None else {}
-    return {"iem_jax": iem_jax.__version__} | dataclasses.asdict(config.iem) | source | paths
+    own = {"iem_jax": iem_jax.__version__, "preset": config.preset}
+    return own | dataclasses.asdict(config.iem) | source | paths
 
 
 def _write(

@@ -88,13 +88,16 @@ def init(
     return IEMState(status, valid, problem, foreground)
 
 
-def step(image: Float[Array, "h w c"], state: IEMState, config: IEMConfig) -> tuple[IEMState, IEMInfo]:
+def step(
+    image: Float[Array, "h w c"], state: IEMState, config: IEMConfig, bias: Float[Array, "h w"] | None = None
+) -> tuple[IEMState, IEMInfo]:
     """Do one iteration: boundary pixels take the sign of the gradient, then the mask is smoothed.
 
     Args:
       image: the image that `state` was made for.
       state: from `init` or the step before.
       config: the settings that `state` was made with.
+      bias: added to the gradient, if there is other evidence of what is foreground (> 0) and background (< 0).
 
     Returns:
       The next state, and what there is to see of this step.
@@ -102,12 +105,14 @@ def step(image: Float[Array, "h w c"], state: IEMState, config: IEMConfig) -> tu
     frame = frame_for(image.shape[:2], config)
     problem, valid, old = state.problem, state.problem.valid, state.foreground.planes[-2:-1]
     gradient, inp_error = closed_form_gradient(problem, state.foreground, frame, config)
+    if bias is not None:
+        gradient = gradient + jnp.pad(bias, ((0, 0), (0, frame.columns - frame.width)))[None]
     with jax.named_scope("boundary"):
         edge = boundary(old, valid, frame)
     with jax.named_scope("update"):
         mask = update_mask(old, gradient, edge, valid, frame)
     with jax.named_scope("smooth"):
-        mask = smooth(mask, valid, frame)
+        mask = smooth(mask, valid, frame, config.smooth_threshold)
     status = _status(state.status == UNIFORM, jnp.sum(mask), problem.sums[-1, 0, 0])
     mask = jnp.where(status == OK, mask, shifted(old, frame))
     foreground = make_foreground(problem, store_framed(mask, frame))

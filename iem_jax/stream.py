@@ -15,6 +15,7 @@ from tqdm import tqdm
 from iem_jax.batch import default_chunk_size, segment
 from iem_jax.config import IEMConfig
 from iem_jax.data.loader import Loaded, make_chunk
+from iem_jax.presets import segment_best
 from iem_jax.solver import Segmentation
 
 PICTURES = {"cpu": 16}  # for each device and call, if a chunk is smaller
@@ -61,14 +62,14 @@ class Computing:
 
 
 def segment_stream(
-    items: Iterable[Loaded], config: IEMConfig, computing: Computing, clock: Clock
+    items: Iterable[Loaded], config: IEMConfig, computing: Computing, clock: Clock, preset: str = "paper"
 ) -> Iterator[tuple[Loaded, Segmentation | None]]:
     """Segment pictures as they come.
 
     Yields:
       Each item, in order, with its unbatched segmentation as NumPy arrays; None for an item without a picture.
     """
-    worker = _Worker(config, computing, clock)
+    worker = _Worker(config, computing, clock, preset)
     in_flight: collections.deque[tuple[list[Loaded], Segmentation | None]] = collections.deque()
     for group in _groups(items, worker.group_size):
         in_flight.append((group, worker.start(group)))
@@ -95,12 +96,12 @@ def _groups(items: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
 class _Worker:
     """Runs `segment` on groups of one shape, with one compiled program, in smaller chunks if memory runs out."""
 
-    def __init__(self, config: IEMConfig, computing: Computing, clock: Clock):
+    def __init__(self, config: IEMConfig, computing: Computing, clock: Clock, preset: str):
         platform, size = computing.devices[0].platform, config.size
         self.chunk_size = default_chunk_size(size, size, platform)
         each = max(PICTURES.get(platform, 0) // self.chunk_size, 1) * self.chunk_size
         self.group_size = each * len(computing.devices)
-        self._config, self._computing, self._clock = config, computing, clock
+        self._config, self._computing, self._clock, self._preset = config, computing, clock, preset
 
     def start(self, group: list[Loaded]) -> Segmentation | None:
         """Start computing a group; returns before it is done, the first time after compilation."""
@@ -110,14 +111,7 @@ class _Worker:
         images, ground_truths = make_chunk(readable, self.group_size)
         with self._clock.measure("compute" if self._clock["compile"] else "compile"):
             try:
-                return segment(
-                    images,
-                    self._config,
-                    ground_truths=ground_truths,
-                    early_finish=self._computing.early_finish,
-                    chunk_size=self.chunk_size,
-                    devices=self._computing.devices,
-                )
+                return self._segment(images, ground_truths)
             except jax.errors.JaxRuntimeError as error:
                 self._take_smaller_chunks(error)
         return self.start(group)
@@ -139,6 +133,13 @@ class _Worker:
                 # Copies, since a view of one row would keep the whole group alive.
                 yield item, jax.tree.map(lambda field, row=row: np.array(field[row]), batch)
                 row += 1
+
+    def _segment(self, images: np.ndarray, ground_truths: np.ndarray) -> Segmentation:
+        shared: Any = {"chunk_size": self.chunk_size, "devices": self._computing.devices}
+        if self._preset != "paper":
+            return segment_best(images, self._preset, ground_truths=ground_truths, **shared)
+        early = self._computing.early_finish
+        return segment(images, self._config, ground_truths=ground_truths, early_finish=early, **shared)
 
     def _take_smaller_chunks(self, error: jax.errors.JaxRuntimeError) -> None:
         """Halve the chunk after a device ran out of memory; raise anything else, and what cannot be halved."""
