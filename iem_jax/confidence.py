@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-NOISE = 1e-4  # variance added to each channel, of values in [-1, 1]: 1.3 grey levels
+from iem_jax.colours import fit_colours, log_density
+
 UNCERTAIN_BELOW = 0.65  # the best F1 for IoU < 0.5, chosen on the splits that are not reported
 DECIMALS = 4  # far above what padding, batching and devices change in the sums
 
@@ -31,21 +32,9 @@ def confidence(
     valid = jnp.ones_like(mask) if valid is None else valid
     image = jnp.where(valid[..., None], image, 0)
     inside, outside = mask & valid, ~mask & valid
-    chance = jax.nn.sigmoid(log_density(image, inside) - log_density(image, outside))
+    theirs, others = (log_density(image, fit_colours(image, side)) for side in (inside, outside))
+    chance = jax.nn.sigmoid(theirs - others)
     both = jnp.sum(chance * inside)
     either = jnp.sum(inside, dtype=image.dtype) + jnp.sum(chance * outside)
     soft_iou = jnp.round(both / jnp.maximum(either, 1), DECIMALS)
     return jnp.where(inside.any() & outside.any(), soft_iou, 0)
-
-
-def log_density(image: Float[Array, "h w c"], side: Bool[Array, "h w"]) -> Float[Array, "h w"]:
-    """Return each pixel's log density, up to a constant, under the Gaussian of the colours of `side`."""
-    weight = side.astype(image.dtype) / jnp.maximum(jnp.sum(side, dtype=image.dtype), 1)
-    mean = jnp.einsum("hw,hwc->c", weight, image, precision="highest")
-    offset = image - mean[None, None]
-    covariance = jnp.einsum("hw,hwc,hwd->cd", weight, offset, offset, precision="highest")
-    unit = jnp.eye(image.shape[-1], dtype=image.dtype)
-    factor = jnp.linalg.cholesky(covariance + NOISE * unit)
-    whiten = jax.scipy.linalg.solve_triangular(factor, unit, lower=True)
-    distance = jnp.sum(jnp.einsum("hwc,dc->hwd", offset, whiten, precision="highest") ** 2, axis=-1)
-    return -0.5 * distance - jnp.sum(jnp.log(jnp.diagonal(factor)))

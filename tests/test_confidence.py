@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pictures import make_image, make_mask, random_mask
 
-from iem_jax.confidence import NOISE, UNCERTAIN_BELOW, log_density
+from iem_jax.colours import NOISE
+from iem_jax.confidence import UNCERTAIN_BELOW
 from iem_jax.confidence import confidence as eager
 
 confidence = jax.jit(eager)
@@ -86,4 +87,3 @@ def test_vmap_and_jit():
     loop = np.stack([eager(jnp.asarray(x), jnp.asarray(m)) for x, m in zip(images, masks, strict=True)])
     np.testing.assert_allclose(jax.vmap(confidence)(images, masks), loop, atol=1.1e-4)
     assert loop.dtype == np.float32
-    assert log_density(jnp.asarray(images[0]), jnp.asarray(masks[0])).shape == (16, 20)
