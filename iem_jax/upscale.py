@@ -19,6 +19,7 @@ from PIL import Image
 
 from iem_jax.colours import Colours, fit_colours, log_density
 from iem_jax.config import UsageError
+from iem_jax.data.pad import Box, cut
 
 REACH = 8  # pixels around the boundary that are decided anew
 SIGMA = 1.0  # of the Gaussian over neighbouring pixels
@@ -53,6 +54,23 @@ def refine_to(picture: UInt8[np.ndarray, "H W c"], mask: Bool[np.ndarray, "h w"]
         level = resize_picture(picture, *(max(round(side / 2**halvings), 1) for side in (height, width)))
         mask = refine(level, resize_mask(mask, *level.shape[:2]))
     return resize_mask(mask, height, width)
+
+
+def restore_refined(
+    picture: UInt8[np.ndarray, "H W c"], mask: Bool[np.ndarray, "s s"], region: Box, box: Box
+) -> Bool[np.ndarray, "H W"]:
+    """Bring the mask of a square to the picture's size; what the square did not show is background.
+
+    Args:
+      picture: at its own size.
+      mask: of the square that was segmented.
+      region: (left, top, right, bottom) of what the square shows, in pixels of the picture.
+      box: where that lies in the square, in pixels of the square.
+    """
+    left, top, right, bottom = region
+    restored = np.zeros(picture.shape[:2], bool)
+    restored[top:bottom, left:right] = refine_to(picture[top:bottom, left:right], cut(mask, box))
+    return restored
 
 
 def refine(picture: UInt8[np.ndarray, "H W c"], mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:

@@ -7,9 +7,10 @@ import pytest
 from pictures import make_images, make_mask
 
 from iem_jax import IEMConfig, Segmentation, run, segment
+from iem_jax.solver import STATUSES
 
-PAPER = IEMConfig()
-SCALED = IEMConfig(sigma=2.5, kernel_size=7, scale_factor=2)
+PAPER = IEMConfig(iters=60)
+SCALED = IEMConfig(sigma=2.5, kernel_size=7, scale_factor=2, iters=60)
 SMALL = IEMConfig(sigma=3.0, kernel_size=7, iters=20)
 PADDINGS = [
     # config, top, bottom, left, right
@@ -45,7 +46,7 @@ def assert_same_when_padded(images: np.ndarray, config: IEMConfig, sides: tuple[
 
 
 def test_all_valid_changes_no_bit(photographs: tuple[np.ndarray, np.ndarray]):
-    images, truths = photographs
+    images, truths = (values[:4] for values in photographs)
     everywhere = np.ones(truths.shape, bool)
     plain = segment(images, ground_truths=truths)
     assert_identical(segment(images, ground_truths=truths, valid=everywhere), plain)
@@ -54,7 +55,7 @@ def test_all_valid_changes_no_bit(photographs: tuple[np.ndarray, np.ndarray]):
 @pytest.mark.parametrize(("config", "top", "bottom", "left", "right"), PADDINGS)
 def test_padding_photographs(photographs, config: IEMConfig, top: int, bottom: int, left: int, right: int):
     images, truths = photographs
-    assert_same_when_padded(images[:8], config, (top, bottom, left, right), ground_truths=truths[:8])
+    assert_same_when_padded(images[:6], config, (top, bottom, left, right), ground_truths=truths[:6])
 
 
 @pytest.mark.parametrize("sides", [(0, 0, 0, 24), (8, 0, 0, 0), (3, 5, 7, 1)])
@@ -122,16 +123,18 @@ def test_shapes_share_one_program(compilations: list[str]):
     assert compilations == []
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 5), (2, 2), (5, 40)])
-def test_slivers_stay_finite(shape: tuple[int, int]):
-    """What a start square fills whole has status `full`; nothing is NaN."""
+SLIVERS = [((1, 1), "uniform"), ((2, 2), "full"), ((1, 40), "empty"), ((3, 5), None), ((5, 40), None)]
+
+
+@pytest.mark.parametrize(("shape", "status"), SLIVERS)
+def test_slivers_stay_finite(shape: tuple[int, int], status: str | None):
+    """The start fills 2 x 2 whole; smoothing leaves nothing of a single row; nothing is NaN."""
     valid = np.zeros((1, 40, 40), bool)
     valid[0, : shape[0], : shape[1]] = True
     result = segment(make_images(1, 40, 40), SMALL, valid=valid)
     assert np.isfinite(result.info.inp_error).all()
     assert not np.asarray(result.mask)[~valid].any()
-    if min(shape) < 3:
-        assert result.status.tolist() in ([2], [3])  # full or uniform
+    assert status in (None, STATUSES[int(result.status[0])])
     nothing = segment(make_images(1, 40, 40), SMALL, valid=np.zeros_like(valid))
     assert not nothing.mask.any()
     assert np.isfinite(nothing.info.inp_error).all()
