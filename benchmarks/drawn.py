@@ -8,22 +8,25 @@ from PIL import Image
 
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "immunohistochemistry", "retina")
 TINT = 60  # grey levels up to which object and ground are shifted apart: IEM finds what differs in colour
+SLIGHT_TINT = 25
 NOISE = 6  # grey levels of sensor noise, at full resolution
 
 
-def draw(seed: int, height: int, width: int) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+def draw(
+    seed: int, height: int, width: int, tint: float = TINT
+) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
     """Return a picture and its ground truth: a wavy closed shape, with edges as soft as a lens makes them."""
     random = np.random.default_rng(seed)
     truth = _shape(random, height, width)
     names = random.choice(PHOTOGRAPHS, 2, replace=False)
     opacity = scipy.ndimage.gaussian_filter(truth.astype(np.float32), 0.7)
-    tint = random.uniform(-TINT, TINT, 3)
+    shift = random.uniform(-tint, tint, 3)
     noise = random.standard_normal((height, width), np.float32) * NOISE
     picture = np.empty((height, width, 3), np.uint8)
     inner, outer = (_cover(str(name), height, width) for name in names)
     for channel in range(3):  # one at a time, since 12 megapixels take room
-        inside = _soften(inner[..., channel]) + np.float32(tint[channel])
-        outside = _soften(outer[..., channel]) - np.float32(tint[channel])
+        inside = _soften(inner[..., channel]) + np.float32(shift[channel])
+        outside = _soften(outer[..., channel]) - np.float32(shift[channel])
         picture[..., channel] = np.clip(outside + opacity * (inside - outside) + noise, 0, 255)
     return picture, truth
 

@@ -21,9 +21,9 @@ from iem_jax.colours import Colours, fit_colours, log_density
 from iem_jax.config import UsageError
 from iem_jax.data.pad import Box, cut
 
-REACH = 8  # pixels around the boundary that are decided anew
+REACH = 12  # pixels around the boundary that are decided anew
 SIGMA = 1.0  # of the Gaussian over neighbouring pixels
-CERTAIN = 4.0  # a pixel's log likelihood ratio counts up to this
+CERTAIN = 16.0  # a pixel's log likelihood ratio counts up to this
 TILE = 256  # side of a tile
 SAMPLES = 128  # the Gaussians are fitted to a grid of SAMPLES x SAMPLES pixels
 
