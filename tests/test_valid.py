@@ -1,5 +1,10 @@
 """The validity mask V: pictures that were padded, and pictures of many shapes in one program."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -138,3 +143,20 @@ def test_slivers_stay_finite(shape: tuple[int, int], status: str | None):
     nothing = segment(make_images(1, 40, 40), SMALL, valid=np.zeros_like(valid))
     assert not nothing.mask.any()
     assert np.isfinite(nothing.info.inp_error).all()
+
+
+def test_devices_do_not_matter(tmp_path: Path):
+    """Two devices, in a process of their own, give what one gives."""
+    batch = padded_batch()
+    np.savez(tmp_path / "batch.npz", **batch)
+    program = f"""
+import jax, numpy as np
+from iem_jax import IEMConfig, segment
+config = IEMConfig(sigma=3.0, kernel_size=7, iters=20)
+result = segment(**np.load({str(tmp_path / "batch.npz")!r}), config=config, devices=jax.devices())
+assert len(jax.devices()) == 2
+np.save({str(tmp_path / "mask.npy")!r}, result.mask)
+"""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, cwd=Path(__file__).parents[1])
+    np.testing.assert_array_equal(np.load(tmp_path / "mask.npy"), segment(**batch, config=SMALL).mask)
