@@ -18,9 +18,12 @@ from absl import flags
 
 from iem_jax.config import (
     FEATURES,
+    FITS,
     PLATFORMS,
+    POLARITIES,
     PRECISIONS,
     PRESETS,
+    RESOLUTIONS,
     IEMConfig,
     RunConfig,
     UsageError,
@@ -36,6 +39,9 @@ flags.DEFINE_string("dataset", _RUN.dataset, "Layout of the data set: flowers.")
 flags.DEFINE_enum("split", _RUN.split, ["train", "val", "test"], "Split of the data set, as ReDO assigns them.")
 flags.DEFINE_string("images", _RUN.images, "Instead of a data set: folder, picture, glob, or text file of paths.")
 flags.DEFINE_string("masks", _RUN.masks, "Folder of ground truths for the images, by the same relative names.")
+flags.DEFINE_enum("fit", _RUN.fit, FITS, "How pictures become squares; default: crop, for images pad.")
+flags.DEFINE_enum("resolution", _RUN.resolution, RESOLUTIONS, "Of the masks; default: model, for images original.")
+flags.DEFINE_enum("polarity", _RUN.polarity, POLARITIES, "Which side is the object; default: start, for images border.")
 flags.DEFINE_integer("size", _DEFAULT.size, "Side in pixels to which pictures are brought.")
 flags.DEFINE_integer("batch_size", _RUN.batch_size, "Pictures whose means are printed together.")
 flags.DEFINE_integer("iters", _DEFAULT.iters, "Iterations.")

@@ -13,6 +13,9 @@ import jax
 from jax.core import Tracer
 
 PRECISIONS = ("highest", "high", "default")
+FITS = ("crop", "pad", "stretch")
+RESOLUTIONS = ("model", "original")
+POLARITIES = ("start", "border")
 PLATFORMS = ("cpu", "gpu", "tpu")
 FEATURES = ("rgb", "lab", "lab100")
 PRESETS = ("paper", "best", "fast")
@@ -121,6 +124,11 @@ class RunConfig:
       split: "train", "val" or "test".
       images: pictures instead of a data set: a folder, a picture, a glob, or a text file with a path a line.
       masks: folder of ground truths for `images`, by the same relative names.
+      fit: how a picture becomes a square: "crop", "pad" or "stretch"; None crops data sets and pads `images`.
+      resolution: of the written masks: "model", that of the square, or "original", that of the picture; None takes
+        "model" for data sets and "original" for `images`.
+      polarity: which side is the object: "start", that of the first mask, or "border", `polarity.orient`'s; None takes
+        "start" for data sets and "border" for `images`.
       batch_size: pictures whose means are printed together; it has no influence on the masks.
       output_dir: folder for masks and tables; None writes nothing (the demo writes to output/demo).
       profile_dir: folder for a jax profiler trace; None takes none.
@@ -146,6 +154,9 @@ class RunConfig:
     split: str = "test"
     images: str | None = None
     masks: str | None = None
+    fit: str | None = None
+    resolution: str | None = None
+    polarity: str | None = None
     batch_size: int = 1020
     output_dir: str | None = None
     profile_dir: str | None = None
@@ -165,6 +176,17 @@ class RunConfig:
     preset: str = "paper"
 
 
+def fill_in(config: RunConfig) -> RunConfig:
+    """Return the settings with what depends on the source of the pictures."""
+    own = config.images is not None
+    return dataclasses.replace(
+        config,
+        fit=config.fit or ("pad" if own else "crop"),
+        resolution=config.resolution or ("original" if own else "model"),
+        polarity=config.polarity or ("border" if own else "start"),
+    )
+
+
 def check_run_config(config: RunConfig) -> None:
     """Check what can be checked without touching a file.
 
@@ -178,6 +200,11 @@ def check_run_config(config: RunConfig) -> None:
     check_preset(config.preset, config.iem)
     if config.platform is not None:
         check_choice("platform", config.platform, PLATFORMS)
+    for name, choices in (("fit", FITS), ("resolution", RESOLUTIONS), ("polarity", POLARITIES)):
+        if getattr(config, name) is not None:
+            check_choice(name, getattr(config, name), choices)
+    if config.images is None and config.resolution == "original" and config.fit in (None, "crop"):
+        raise UsageError("`resolution` original of a data set needs `fit` pad or stretch: a crop is not the picture.")
     if config.devices is not None:
         check_positive_integer("devices", config.devices)
     for name in ("profile_dir", "cache_dir", "compilation_cache_dir"):

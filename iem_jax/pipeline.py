@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from iem_jax.config import RunConfig, UsageError, check_run_config
+from iem_jax.config import RunConfig, UsageError, check_run_config, fill_in
 from iem_jax.data import DATASETS, Sample
 from iem_jax.data.cache import DecodedCache
 from iem_jax.data.demo import list_demo
@@ -32,7 +32,6 @@ from iem_jax.stream import Clock, Computing, segment_stream
 from iem_jax.tables import say_outcome, write_tables
 
 DEMO_OUTPUT = "output/demo"
-FIT = "stretch"  # of `images`; data sets are read as the reference reads them
 
 
 def run_pipeline(config: RunConfig, started: float | None = None) -> int:
@@ -50,12 +49,20 @@ def run_pipeline(config: RunConfig, started: float | None = None) -> int:
     """
     started = time.perf_counter() if started is None else started
     check_run_config(config)
+    config = fill_in(config)
     if config.figures:
         check_plots()
     if config.dataset_path is None and config.images is None:
         config = dataclasses.replace(config, dataset="demo", output_dir=config.output_dir or DEMO_OUTPUT)
     samples = list_samples(config)
-    computing = Computing(choose_devices(config.platform, config.devices), config.early_finish)
+    computing = Computing(
+        config.iem,
+        choose_devices(config.platform, config.devices),
+        config.early_finish,
+        config.preset,
+        str(config.polarity),
+        config.fit == "pad",
+    )
     writer = Writer(Path(config.output_dir)) if config.output_dir is not None else None
     try:
         with warnings.catch_warnings(), open_output(writer, config, samples, computing.devices[0]) as output:
@@ -154,13 +161,14 @@ def _segment(
     """Segment the pending samples and hand them to be written."""
     if not output.pending:
         return
-    fit = FIT if config.images is not None else None
+    # Data sets that are cropped are read as the reference reads them.
+    fit = None if config.images is None and config.fit == "crop" else config.fit
     cache = DecodedCache(Path(config.cache_dir), config.iem.size, fit) if config.cache_dir is not None else None
     loaded = clock.timed("load", load_samples(output.pending, config.iem.size, fit, cache))
-    for item, segmentation in segment_stream(interrupt.until(loaded), config.iem, computing, clock, config.preset):
-        result = make_result(item, segmentation)
+    for item, judged in segment_stream(interrupt.until(loaded), computing, clock):
+        result = make_result(item, judged)
         with clock.measure("write"):
-            output.write(result, item, segmentation)
+            output.write(result, item, judged)
         yield result
 
 

@@ -15,11 +15,12 @@ from iem_jax.data.budget import DECODING
 from iem_jax.data.fit import restore_mask
 from iem_jax.data.images import ReadError, lay_on_white
 from iem_jax.data.loader import Loaded
+from iem_jax.data.pad import cut
 from iem_jax.data.pictures import read_foreground, read_original, read_small
 from iem_jax.inpainting import inpaint
 from iem_jax.output.figures import LONGEST_JPEG, cut_out, fit_inside, fit_mask, overlay, strip, thumbnail
 from iem_jax.output.writer import Writer
-from iem_jax.solver import Segmentation
+from iem_jax.upscale import restore_refined
 
 TILE = 384  # long side in pixels of a picture in a panel
 THUMBNAIL = 192
@@ -32,6 +33,7 @@ class Products:
     def __init__(self, writer: Writer, config: RunConfig, device: jax.Device):
         """Take from `config` which files are wanted."""
         self._writer, self._iem, self._device = writer, config.iem, device
+        self._resolution = config.resolution
         wanted = {
             "masks/{}.png": None,  # written first, and always
             "cutouts/{}.png": config.cutouts and self._cut_out,
@@ -47,7 +49,7 @@ class Products:
         """Return whether all files of a picture are there."""
         return all(self._writer.path_of(pattern.format(name)).is_file() for pattern in self._wanted)
 
-    def write(self, item: Loaded, segmentation: Segmentation) -> str:
+    def write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> str:
         """Write all files of a picture.
 
         Returns:
@@ -58,45 +60,61 @@ class Products:
         """
         width, height = item.placement.picture_size if item.placement else (0, 0)
         with DECODING.share(width * height):
-            return self._write(item, segmentation)
+            return self._write(item, np.asarray(found))
 
-    def _write(self, item: Loaded, segmentation: Segmentation) -> str:
-        own = np.asarray(segmentation.mask)
-        mask = restore_mask(own, item.placement) if item.placement else own
-        self._writer.write_mask(item.sample.name, mask)
+    def _write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> str:
+        try:
+            mask = self._restore(item, found)
+        except (ReadError, MemoryError) as error:
+            return f"masks: {error or 'not enough memory'}"
+        written = mask
+        if item.placement is not None and self._resolution == "model":
+            written = cut(found, item.placement.box)
+        self._writer.write_mask(item.sample.name, written)
         for pattern, make in self._wanted.items():
             if make is None:
                 continue
             try:
-                image = make(item, segmentation, mask)
+                image = make(item, found, mask)
             except (ReadError, MemoryError) as error:
                 return f"{pattern.split('/')[0]}: {error or 'not enough memory'}"
             self._writer.write_image(pattern.format(item.sample.name), image)
         return ""
 
-    def _cut_out(self, item: Loaded, _: Segmentation, mask: np.ndarray) -> Image.Image:
-        return cut_out(_original(item, mask), mask)
+    def _restore(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "H W"]:
+        """Return the mask at the picture's own size, with edges that follow the picture if they are wanted."""
+        placement = item.placement
+        if placement is None:
+            return found
+        if self._resolution == "model":
+            return restore_mask(found, placement)
+        picture = np.asarray(lay_on_white(_original(item)))
+        with jax.default_device(self._device):
+            return restore_refined(picture, found, placement.region, placement.box)
 
-    def _overlay(self, item: Loaded, _: Segmentation, mask: np.ndarray) -> Image.Image:
+    def _cut_out(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
+        return cut_out(_original(item), mask)
+
+    def _overlay(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
         smaller = math.ceil(max((mask.size / LARGEST_OVERLAY) ** 0.5, max(mask.shape) / LONGEST_JPEG))
         if smaller <= 1:
-            return overlay(lay_on_white(_original(item, mask)), mask)
+            return overlay(lay_on_white(_original(item)), mask)
         picture = _preview(item, max(mask.shape) // smaller)
         return overlay(picture, fit_mask(mask, picture.size))
 
-    def _panel(self, item: Loaded, segmentation: Segmentation, mask: np.ndarray) -> Image.Image:
+    def _panel(self, item: Loaded, found: np.ndarray, mask: np.ndarray) -> Image.Image:
         picture = _preview(item, TILE)
         tiles = [picture]
         if item.ground_truth is not None:
             tiles.append(_show(_truth(item), picture.size))
         tiles.append(_show(mask, picture.size))
         with jax.default_device(self._device):
-            sides = inpaint_sides(np.asarray(item.image), np.asarray(segmentation.mask), self._iem)
+            sides = inpaint_sides(np.asarray(item.image), found, self._iem)
         box = item.placement.box if item.placement else None
         tiles.append(Image.fromarray(sides).resize(picture.size, Image.Resampling.BICUBIC, box=box))
         return strip(tiles)
 
-    def _thumbnail(self, item: Loaded, _: Segmentation, mask: np.ndarray) -> Image.Image:
+    def _thumbnail(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
         picture = _preview(item, THUMBNAIL)
         return thumbnail(picture, fit_mask(mask, picture.size))
 
@@ -115,12 +133,12 @@ def _inpaint_sides(image: Shaped[Array, "h w c"], mask: Bool[Array, "h w"], conf
     return jnp.rint(jnp.clip(jnp.nan_to_num(sides) * 127.5 + 127.5, 0, 255)).astype(jnp.uint8)
 
 
-def _original(item: Loaded, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
-    """Return the picture at the size of its mask, to work on."""
+def _original(item: Loaded) -> Image.Image:
+    """Return the picture at its own size, to work on."""
     if item.placement is None:
         return Image.fromarray(np.array(item.image))
     picture = read_original(item.sample.image_path)
-    if picture.size != mask.shape[::-1]:
+    if picture.size != item.placement.picture_size:
         raise ReadError("the picture has been changed during the run")
     return picture
 

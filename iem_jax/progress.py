@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 import iem_jax
 from iem_jax.config import RunConfig
 from iem_jax.data.loader import Loaded
 from iem_jax.data.sample import Sample
+from iem_jax.judging import Judged
 from iem_jax.output.manifest import Manifest, Record, open_manifest
 from iem_jax.output.queue import WriteQueue
 from iem_jax.output.writer import Writer
 from iem_jax.products import Products
 from iem_jax.results import FAILED, Result, from_record, to_record
-from iem_jax.solver import Segmentation
 
 
 class Target(NamedTuple):
@@ -51,14 +52,14 @@ class Output:
             self.restored = {sample.name: from_record(record) for sample, record in _find_done(samples, target)}
         self.pending = [sample for sample in samples if sample.name not in self.restored]
 
-    def write(self, result: Result, item: Loaded, segmentation: Segmentation | None) -> None:
+    def write(self, result: Result, item: Loaded, judged: Judged | None) -> None:
         """Write the files of a picture in a thread, then its record.
 
         Raises:
           OutputError: this or an earlier picture cannot be written.
         """
         if self._target is not None:
-            self.queue.submit(_write, self._target, result, item, segmentation)
+            self.queue.submit(_write, self._target, result, item, judged)
 
     def finish(self) -> None:
         """Bring the manifest into the order of the pictures."""
@@ -96,14 +97,13 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
     }
     source = {"dataset": config.dataset, "split": config.split} if config.images is None else {}
     own = {"iem_jax": iem_jax.__version__, "preset": config.preset}
+    own |= {name: getattr(config, name) for name in ("fit", "resolution", "polarity")}
     return own | dataclasses.asdict(config.iem) | source | paths
 
 
-def _write(
-    target: Target, result: Result, item: Loaded, segmentation: Segmentation | None
-) -> tuple[Target, Result, Record, str]:
+def _write(target: Target, result: Result, item: Loaded, judged: Judged | None) -> tuple[Target, Result, Record, str]:
     record = to_record(result) | {"source": _fingerprint(item.sample)}
-    problem = "" if segmentation is None else target.products.write(item, segmentation)
+    problem = "" if judged is None else target.products.write(item, np.asarray(judged.mask))
     return target, result, record, problem
 
 

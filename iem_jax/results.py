@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Integer
 
+from iem_jax.confidence import DECIMALS, UNCERTAIN_BELOW
 from iem_jax.data.loader import Loaded
+from iem_jax.judging import Judged
 from iem_jax.metrics import SCORES, Scores, scores_from_counts
-from iem_jax.solver import STATUSES, Segmentation
+from iem_jax.solver import STATUSES
 
-FAILED = "failed"
+FAILED, UNCERTAIN = "failed", "uncertain"
+VALID = (STATUSES[0], UNCERTAIN)  # of which means are taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +24,10 @@ class Result:
 
     Attributes:
       name: of the sample.
-      status: one of `STATUSES`, or "failed" for a picture that could not be read.
+      status: one of `STATUSES`, "uncertain" for "ok" with a low confidence, or "failed" for a picture that could not
+        be read.
       problem: what could not be read and why, else "".
+      confidence: how far to believe the mask, in [0, 1]; None if failed.
       inp_error: (T,), of the mask before each iteration; None if failed.
       area: (T,), foreground pixels of the mask after each iteration; None if failed.
       overlap: (T,), those of them that are foreground in the ground truth; None without one.
@@ -33,6 +38,7 @@ class Result:
     name: str
     status: str
     problem: str = ""
+    confidence: float | None = None
     inp_error: Float[np.ndarray, " t"] | None = None
     area: Integer[np.ndarray, " t"] | None = None
     overlap: Integer[np.ndarray, " t"] | None = None
@@ -53,18 +59,25 @@ class Result:
         return self.overlap is not None and 0 < self.truth_area < self.pixels
 
 
-def make_result(item: Loaded, segmentation: Segmentation | None) -> Result:
-    """Return the result of one picture from its segmentation (unbatched, NumPy), None if it could not be read."""
+def make_result(item: Loaded, judged: Judged | None) -> Result:
+    """Return the result of one picture (unbatched, NumPy), None if it could not be read."""
     name, truth = item.sample.name, item.ground_truth
-    if segmentation is None:
+    if judged is None:
         return Result(name, FAILED, item.problem)
-    status = STATUSES[int(segmentation.status)]
-    inp_error, area, overlap = (
-        np.array(field) for field in (segmentation.info.inp_error, segmentation.info.area, segmentation.info.overlap)
-    )
+    status, certainty = STATUSES[int(judged.segmentation.status)], round(float(judged.confidence), DECIMALS)
+    if status == STATUSES[0] and certainty < UNCERTAIN_BELOW:
+        status = UNCERTAIN
+    inp_error, area, overlap = (np.array(field) for field in judged.segmentation.info)
+    pixels, truth_area = judged.mask.size, 0 if truth is None else int(truth.sum())
+    if item.placement is not None:
+        left, top, right, bottom = item.placement.box
+        pixels = (right - left) * (bottom - top)
+    if judged.is_turned:
+        area, overlap = pixels - area, truth_area - overlap
+    numbers = Result(name, status, item.problem, certainty, inp_error, area)
     if truth is None:
-        return Result(name, status, item.problem, inp_error, area)
-    return Result(name, status, item.problem, inp_error, area, overlap, int(truth.sum()), truth.size)
+        return numbers
+    return dataclasses.replace(numbers, overlap=overlap, truth_area=truth_area, pixels=pixels)
 
 
 def to_record(result: Result) -> dict[str, Any]:
@@ -97,7 +110,7 @@ def metrics_rows(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     for result in results:
         row: dict[str, Any] = {"name": result.name, "status": result.status}
         if result.inp_error is not None:
-            row["inp_error"] = float(result.inp_error[-1])
+            row |= {"inp_error": float(result.inp_error[-1]), "confidence": result.confidence}
         if (scores := result.scores) is not None:
             row |= {key: float(value[-1]) for key, value in scores._asdict().items() if key != "miou"}
         yield row
@@ -105,7 +118,7 @@ def metrics_rows(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
 
 def history_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Return the means over valid pictures after each iteration; no scores where no picture has a ground truth."""
-    valid = [result for result in results if result.status == STATUSES[0]]
+    valid = [result for result in results if result.status in VALID]
     if not valid:
         return []
     columns: dict[str, Any] = {"inp_error": _mean(result.inp_error for result in valid)}
@@ -129,7 +142,11 @@ def count_statuses(results: Sequence[Result]) -> dict[str, int]:
     """Count pictures by status, and those that have scores."""
     counts = collections.Counter(result.status for result in results)
     scored = sum(result.is_scored for result in results)
-    return {"pictures": len(results), **{name: counts[name] for name in (*STATUSES, FAILED)}, "scored": scored}
+    return {
+        "pictures": len(results),
+        **{name: counts[name] for name in (STATUSES[0], UNCERTAIN, *STATUSES[1:], FAILED)},
+        "scored": scored,
+    }
 
 
 def _mean(arrays: Iterable[Any]) -> np.ndarray:

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from iem_jax.batch import default_chunk_size, segment
 from iem_jax.config import IEMConfig
 from iem_jax.data.loader import Loaded, make_chunk
+from iem_jax.judging import Judged, judge
 from iem_jax.presets import segment_best
-from iem_jax.solver import Segmentation
 
 PICTURES = {"cpu": 16}  # for each device and call, if a chunk is smaller
 IN_FLIGHT = 3  # groups, so that a device that is done with one goes on with the next
@@ -50,27 +50,35 @@ class Clock(collections.defaultdict[str, float]):
 
 @dataclasses.dataclass(frozen=True)
 class Computing:
-    """How a run computes, which has no influence on its results.
+    """How the pictures of a run are segmented and judged.
 
     Attributes:
-      devices: that share the work.
+      config: settings of the algorithm.
+      devices: that share the work; no influence on the results, nor has the next.
       early_finish: stop working on pictures whose mask repeats itself.
+      preset: "paper" for the algorithm with `config`, or another preset.
+      polarity: which side is the object, see `judging.judge`.
+      padded: pictures may not fill their squares.
     """
 
+    config: IEMConfig
     devices: tuple[jax.Device, ...]
     early_finish: bool = True
+    preset: str = "paper"
+    polarity: str = "start"
+    padded: bool = False
 
 
 def segment_stream(
-    items: Iterable[Loaded], config: IEMConfig, computing: Computing, clock: Clock, preset: str = "paper"
-) -> Iterator[tuple[Loaded, Segmentation | None]]:
+    items: Iterable[Loaded], computing: Computing, clock: Clock
+) -> Iterator[tuple[Loaded, Judged | None]]:
     """Segment pictures as they come.
 
     Yields:
-      Each item, in order, with its unbatched segmentation as NumPy arrays; None for an item without a picture.
+      Each item, in order, with its unbatched result as NumPy arrays; None for an item without a picture.
     """
-    worker = _Worker(config, computing, clock, preset)
-    in_flight: collections.deque[tuple[list[Loaded], Segmentation | None]] = collections.deque()
+    worker = _Worker(computing, clock)
+    in_flight: collections.deque[tuple[list[Loaded], Judged | None]] = collections.deque()
     for group in _groups(items, worker.group_size):
         in_flight.append((group, worker.start(group)))
         if len(in_flight) == IN_FLIGHT:
@@ -96,27 +104,27 @@ def _groups(items: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
 class _Worker:
     """Runs `segment` on groups of one shape, with one compiled program, in smaller chunks if memory runs out."""
 
-    def __init__(self, config: IEMConfig, computing: Computing, clock: Clock, preset: str):
-        platform, size = computing.devices[0].platform, config.size
+    def __init__(self, computing: Computing, clock: Clock):
+        platform, size = computing.devices[0].platform, computing.config.size
         self.chunk_size = default_chunk_size(size, size, platform)
         each = max(PICTURES.get(platform, 0) // self.chunk_size, 1) * self.chunk_size
         self.group_size = each * len(computing.devices)
-        self._config, self._computing, self._clock, self._preset = config, computing, clock, preset
+        self._computing, self._clock = computing, clock
 
-    def start(self, group: list[Loaded]) -> Segmentation | None:
+    def start(self, group: list[Loaded]) -> Judged | None:
         """Start computing a group; returns before it is done, the first time after compilation."""
         readable = [item for item in group if item.image is not None]
         if not readable:
             return None
-        images, ground_truths = make_chunk(readable, self.group_size)
+        chunk = make_chunk(readable, self.group_size, self._computing.padded)
         with self._clock.measure("compute" if self._clock["compile"] else "compile"):
             try:
-                return self._segment(images, ground_truths)
+                return self._judge(chunk)
             except jax.errors.JaxRuntimeError as error:
                 self._take_smaller_chunks(error)
         return self.start(group)
 
-    def finish(self, group: list[Loaded], result: Segmentation | None) -> Iterator[tuple[Loaded, Segmentation | None]]:
+    def finish(self, group: list[Loaded], result: Judged | None) -> Iterator[tuple[Loaded, Judged | None]]:
         """Wait for a group and yield its items."""
         try:
             with self._clock.measure("compute"):
@@ -134,12 +142,14 @@ class _Worker:
                 yield item, jax.tree.map(lambda field, row=row: np.array(field[row]), batch)
                 row += 1
 
-    def _segment(self, images: np.ndarray, ground_truths: np.ndarray) -> Segmentation:
-        shared: Any = {"chunk_size": self.chunk_size, "devices": self._computing.devices}
-        if self._preset != "paper":
-            return segment_best(images, self._preset, ground_truths=ground_truths, **shared)
-        early = self._computing.early_finish
-        return segment(images, self._config, ground_truths=ground_truths, early_finish=early, **shared)
+    def _judge(self, chunk: dict[str, Any]) -> Judged:
+        how = self._computing
+        shared: Any = {"chunk_size": self.chunk_size, "devices": how.devices}
+        if how.preset == "paper":
+            result = segment(config=how.config, early_finish=how.early_finish, **chunk, **shared)
+        else:
+            result = segment_best(preset=how.preset, **chunk, **shared)
+        return Judged(result, *judge(chunk["images"], result.mask, chunk.get("valid"), how.polarity))
 
     def _take_smaller_chunks(self, error: jax.errors.JaxRuntimeError) -> None:
         """Halve the chunk after a device ran out of memory; raise anything else, and what cannot be halved."""

@@ -10,7 +10,7 @@ import iem_jax
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = (
-    *("segment", "segment_image", "run", "step", "init", "inpaint"),
+    *("segment", "segment_best", "segment_image", "run", "step", "init", "inpaint"),
     *("inpainting_error", "diversity", "objective", "score_masks"),
 )
 

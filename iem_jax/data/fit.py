@@ -9,8 +9,6 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-FITS = ("crop", "stretch", "pad")
-
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
@@ -27,6 +25,13 @@ class Placement:
     picture_size: tuple[int, int]
     region: Box
     box: Box
+
+    def valid_pixels(self, size: int) -> Bool[np.ndarray, "s s"]:
+        """Return where in the square the picture is."""
+        left, top, right, bottom = self.box
+        valid = np.zeros((size, size), bool)
+        valid[top:bottom, left:right] = True
+        return valid
 
 
 def place(picture_size: tuple[int, int], size: int, fit: str) -> Placement:

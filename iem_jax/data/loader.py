@@ -11,10 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import Bool, UInt8
+from PIL import Image
 
 from iem_jax.data.cache import DecodedCache
 from iem_jax.data.fit import Placement, fit_image, place
-from iem_jax.data.images import ReadError, read_image, read_mask
+from iem_jax.data.images import ReadError, read_image, read_mask, read_rgb
 from iem_jax.data.pictures import read_foreground, read_small
 from iem_jax.data.sample import Sample
 
@@ -67,9 +68,12 @@ def load_sample(sample: Sample, size: int, fit: str | None = None) -> Loaded:
 def _load_truth(sample: Sample, size: int, placement: Placement | None) -> Bool[np.ndarray, "h w"] | None:
     if sample.mask_path is None:
         return None
-    if placement is None:
-        assert sample.mask_rule is not None, "a data set says which pixels are foreground"
-        return read_mask(sample.mask_path, size, sample.mask_rule)
+    if sample.mask_rule is not None:
+        if placement is None:
+            return read_mask(sample.mask_path, size, sample.mask_rule)
+        foreground = Image.fromarray(sample.mask_rule(np.asarray(read_rgb(sample.mask_path))).astype(np.uint8) * 255)
+        return np.asarray(fit_image(foreground, placement, size)) >= 128
+    assert placement is not None, "a data set says which pixels are foreground"
     foreground = read_foreground(sample.mask_path, placement.picture_size)
     return np.asarray(fit_image(foreground, placement, size)) >= 128
 
@@ -109,14 +113,22 @@ def load_samples(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def make_chunk(items: list[Loaded], chunk_size: int) -> tuple[UInt8[np.ndarray, "b h w 3"], Bool[np.ndarray, "b h w"]]:
-    """Stack readable pictures of one shape and their ground truths; absent ones and the padding are zeros."""
+def make_chunk(items: list[Loaded], chunk_size: int, padded: bool = False) -> dict[str, np.ndarray]:
+    """Stack readable pictures of one shape, as arguments of `segment`; absent ground truths and the padding are zeros.
+
+    Args:
+      items: readable ones.
+      chunk_size: of the arrays' first axis.
+      padded: whether the pictures may not fill their squares; then there is `valid`, too.
+    """
     pictures = [item.image for item in items if item.image is not None]
     shape = pictures[0].shape
-    images = np.zeros((chunk_size, *shape), np.uint8)
-    images[: len(pictures)] = pictures
-    ground_truths = np.zeros((chunk_size, *shape[:2]), bool)
+    chunk = {"images": np.zeros((chunk_size, *shape), np.uint8)}
+    chunk |= {name: np.zeros((chunk_size, *shape[:2]), bool) for name in ("ground_truths", *["valid"] * padded)}
+    chunk["images"][: len(pictures)] = pictures
     for row, item in enumerate(items):
         if item.ground_truth is not None:
-            ground_truths[row] = item.ground_truth
-    return images, ground_truths
+            chunk["ground_truths"][row] = item.ground_truth
+        if padded:
+            chunk["valid"][row] = True if item.placement is None else item.placement.valid_pixels(shape[0])
+    return chunk

@@ -19,7 +19,7 @@ from iem_jax.output.png import encode_mask
 
 METRICS_COLUMNS = (
     *("name", "status", "inp_error", "accuracy", "iou", "dice"),
-    *("accuracy_fixed", "iou_fixed", "dice_fixed"),
+    *("accuracy_fixed", "iou_fixed", "dice_fixed", "confidence"),
 )
 HISTORY_COLUMNS = ("iteration", "inp_error", "accuracy", "iou", "miou", "dice")
 FOLDERS = ("masks", "cutouts", "overlays", "panels", "thumbnails", "figures")  # all that a run writes lies in these
