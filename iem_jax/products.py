@@ -109,7 +109,7 @@ class Products:
             tiles.append(_show(_truth(item), picture.size))
         tiles.append(_show(mask, picture.size))
         with jax.default_device(self._device):
-            sides = inpaint_sides(np.asarray(item.image), found, self._iem)
+            sides = inpaint_sides(np.asarray(item.image), found, self._iem, _valid(item))
         box = item.placement.box if item.placement else None
         tiles.append(Image.fromarray(sides).resize(picture.size, Image.Resampling.BICUBIC, box=box))
         return strip(tiles)
@@ -120,16 +120,22 @@ class Products:
 
 
 def inpaint_sides(
-    image: UInt8[np.ndarray, "h w c"], mask: Bool[np.ndarray, "h w"], config: IEMConfig
+    image: UInt8[np.ndarray, "h w c"],
+    mask: Bool[np.ndarray, "h w"],
+    config: IEMConfig,
+    valid: Bool[np.ndarray, "h w"] | None = None,
 ) -> UInt8[np.ndarray, "h w c"]:
     """Return the picture with each side of the mask inpainted from the other, as in the paper's figures."""
-    return np.asarray(_inpaint_sides(image, mask, config))
+    return np.asarray(_inpaint_sides(image, mask, np.ones_like(mask) if valid is None else valid, config))
 
 
 @jax.jit
-def _inpaint_sides(image: Shaped[Array, "h w c"], mask: Bool[Array, "h w"], config: IEMConfig) -> Array:
-    pixels, known = normalise(image), mask.astype(jnp.float32)
-    sides = jnp.where(mask[..., None], inpaint(pixels, 1 - known, config), inpaint(pixels, known, config))
+def _inpaint_sides(
+    image: Shaped[Array, "h w c"], mask: Bool[Array, "h w"], valid: Bool[Array, "h w"], config: IEMConfig
+) -> Array:
+    pixels = normalise(image)
+    from_background, from_object = (inpaint(pixels, side & valid, config) for side in (~mask, mask))
+    sides = jnp.where(mask[..., None], from_background, from_object)
     return jnp.rint(jnp.clip(jnp.nan_to_num(sides) * 127.5 + 127.5, 0, 255)).astype(jnp.uint8)
 
 
@@ -150,6 +156,10 @@ def _preview(item: Loaded, side: int) -> Image.Image:
     size = fit_inside(item.placement.picture_size, side)
     picture, _ = read_small(item.sample.image_path, (max(size), min(size)))
     return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _valid(item: Loaded) -> Bool[np.ndarray, "h w"] | None:
+    return item.placement.valid_pixels(np.asarray(item.image).shape[0]) if item.placement else None
 
 
 def _truth(item: Loaded) -> Bool[np.ndarray, "h w"]:

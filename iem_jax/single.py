@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 from PIL import Image
@@ -11,11 +12,13 @@ from PIL import Image
 from iem_jax.arrays import as_array
 from iem_jax.batch import segment
 from iem_jax.config import IEMConfig, UsageError, check_config
-from iem_jax.data.fit import Placement, fit_image, place, restore_mask
-from iem_jax.data.images import ReadError
-from iem_jax.data.pictures import read_small
+from iem_jax.data.fit import Placement, fit_image, place
+from iem_jax.data.images import ReadError, lay_on_white
+from iem_jax.data.pictures import read_original
+from iem_jax.polarity import orient
+from iem_jax.upscale import restore_refined
 
-FIT = "stretch"
+FIT = "pad"
 
 
 def segment_image(picture: Any, config: IEMConfig = IEMConfig()) -> Bool[np.ndarray, "h w"]:
@@ -24,7 +27,7 @@ def segment_image(picture: Any, config: IEMConfig = IEMConfig()) -> Bool[np.ndar
     Args:
       picture: path of a picture (JPEG, PNG, WebP, TIFF, BMP, GIF; turned as its EXIF orientation says), or an array
         (H, W) or (H, W, C), uint8 or floating point in [-1, 1], of any kind that `as_array` takes.
-      config: settings; the algorithm works at `config.size` pixels a side.
+      config: settings; the algorithm works at `config.size` pixels along the long side.
 
     Returns:
       True where the object is, at the picture's own size (H, W).
@@ -39,23 +42,25 @@ def segment_image(picture: Any, config: IEMConfig = IEMConfig()) -> Bool[np.ndar
     """
     check_config(config)
     if isinstance(picture, str | os.PathLike):
-        image, placement = _fit_file(Path(picture), config.size)
+        image, placement, original = _fit_file(Path(picture), config.size)
     else:
-        image, placement = _fit_array(np.asarray(as_array(picture, "picture")), config.size)
-    mask = np.asarray(segment(image[None], config).mask[0])
-    return restore_mask(mask, placement)
+        image, placement, original = _fit_array(np.asarray(as_array(picture, "picture")), config.size)
+    valid = placement.valid_pixels(config.size)
+    found = segment(image[None], config, valid=valid[None]).mask[0]
+    mask = np.asarray(orient(found, jnp.asarray(valid)))
+    return restore_refined(original, mask, placement.region, placement.box)
 
 
-def _fit_file(path: Path, size: int) -> tuple[np.ndarray, Placement]:
+def _fit_file(path: Path, size: int) -> tuple[np.ndarray, Placement, np.ndarray]:
     try:
-        picture, own_size = read_small(path, (2 * size, 2 * size))
+        picture = lay_on_white(read_original(path))
     except ReadError as error:
         raise UsageError(f"`picture` must be a picture that can be read, got {path}: {error}.") from error
-    placement = place(own_size, size, FIT)
-    return np.asarray(fit_image(picture, placement, size)), placement
+    placement = place(picture.size, size, FIT)
+    return np.asarray(fit_image(picture, placement, size)), placement, np.asarray(picture)
 
 
-def _fit_array(array: np.ndarray, size: int) -> tuple[np.ndarray, Placement]:
+def _fit_array(array: np.ndarray, size: int) -> tuple[np.ndarray, Placement, np.ndarray]:
     channels = array[..., None] if array.ndim == 2 else array
     if channels.ndim != 3 or 0 in channels.shape:
         raise UsageError(f"`picture` must have shape (H, W) or (H, W, C), none of them 0, got {array.shape}.")
@@ -67,4 +72,6 @@ def _fit_array(array: np.ndarray, size: int) -> tuple[np.ndarray, Placement]:
     placement = place((array.shape[1], array.shape[0]), size, FIT)
     planes = [Image.fromarray(np.ascontiguousarray(kept[..., index])) for index in range(kept.shape[2])]
     fitted = np.stack([np.asarray(fit_image(plane, placement, size)) for plane in planes], axis=-1)
-    return fitted if array.dtype == np.uint8 else np.clip(fitted, -1, 1), placement
+    if array.dtype == np.uint8:
+        return fitted, placement, kept
+    return np.clip(fitted, -1, 1), placement, np.rint(kept * 127.5 + 127.5).astype(np.uint8)
