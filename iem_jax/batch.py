@@ -111,7 +111,8 @@ def _compiled_for(
     work = functools.partial(_segment_in_chunks, chunk_size=chunk_size, early_finish=early_finish)
     sharding = jax.sharding.SingleDeviceSharding(devices[0]) if devices else None
     if len(devices) > 1:
-        mesh = jax.make_mesh((len(devices),), ("batch",), devices=devices)
+        kind = (jax.sharding.AxisType.Auto,)  # so that the padding can be cut off the result
+        mesh = jax.make_mesh((len(devices),), ("batch",), kind, devices=devices)
         split = PartitionSpec("batch")
         work = jax.shard_map(work, mesh=mesh, in_specs=(split, PartitionSpec()), out_specs=split, check_vma=False)
         sharding = jax.sharding.NamedSharding(mesh, split)
