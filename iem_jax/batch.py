@@ -158,7 +158,8 @@ def _compiled_for(
     work = functools.partial(_segment_in_chunks, segment_one=segment_one, chunk_size=chunk_size)
     sharding = jax.sharding.SingleDeviceSharding(devices[0]) if devices else None
     if len(devices) > 1:
-        mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
+        kind = (AxisType.Auto,)  # so that the padding can be cut off the result
+        mesh = jax.make_mesh((len(devices),), ("batch",), kind, devices=devices)
         split = PartitionSpec("batch")
         work = jax.shard_map(work, mesh=mesh, in_specs=(split, PartitionSpec()), out_specs=split, check_vma=False)
         sharding = jax.sharding.NamedSharding(mesh, split)

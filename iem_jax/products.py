@@ -63,23 +63,25 @@ class Products:
             return self._write(item, np.asarray(found))
 
     def _write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> str:
+        problem = ""
         try:
             mask = self._restore(item, found)
         except (ReadError, MemoryError) as error:
-            return f"masks: {error or 'not enough memory'}"
+            problem = f"masks: {error or 'not enough memory'}"
+            mask = found if item.placement is None else restore_mask(found, item.placement)
         written = mask
         if item.placement is not None and self._resolution == "model":
             written = cut(found, item.placement.box)
         self._writer.write_mask(item.sample.name, written)
         for pattern, make in self._wanted.items():
-            if make is None:
+            if make is None or problem:
                 continue
             try:
                 image = make(item, found, mask)
             except (ReadError, MemoryError) as error:
                 return f"{pattern.split('/')[0]}: {error or 'not enough memory'}"
             self._writer.write_image(pattern.format(item.sample.name), image)
-        return ""
+        return problem
 
     def _restore(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "H W"]:
         """Return the mask at the picture's own size, with edges that follow the picture if they are wanted."""

@@ -114,6 +114,7 @@ def step(
     with jax.named_scope("smooth"):
         mask = smooth(mask, valid, frame, config.smooth_threshold)
     status = _status(state.status == UNIFORM, jnp.sum(mask), problem.sums[-1, 0, 0])
+    status = jnp.where((state.status == OK) | (status == OK), status, state.status)  # a one-sided start may stay one
     mask = jnp.where(status == OK, mask, shifted(old, frame))
     foreground = make_foreground(problem, store_framed(mask, frame))
     finite_error = jnp.where(jnp.isfinite(inp_error), inp_error, 0)  # a first mask may have one side only

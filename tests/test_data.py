@@ -180,7 +180,9 @@ def test_loader_can_be_left_early(tmp_path: Path):
 
 def test_chunks_have_one_shape(tmp_path: Path):
     loaded = list(load_samples(list_flowers(write_flowers(tmp_path / "set", 3), "test"), 24))
-    images, truths = make_chunk(loaded, 8)
+    chunk = make_chunk(loaded, 8)
+    assert list(chunk) == ["images", "ground_truths"]
+    images, truths = chunk.values()
     assert (images.shape, images.dtype, truths.shape, truths.dtype) == ((8, 24, 24, 3), np.uint8, (8, 24, 24), bool)
     np.testing.assert_array_equal(images[:3], [item.image for item in loaded])
     np.testing.assert_array_equal(truths[:3], [item.ground_truth for item in loaded])

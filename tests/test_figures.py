@@ -18,7 +18,6 @@ from iem_jax.output.plots import check_plots, plot_history, rank_sheet
 from iem_jax.output.png import encode_mask
 from iem_jax.output.writer import Writer
 from iem_jax.products import inpaint_sides
-from iem_jax.solver import Segmentation
 
 MASK = np.asarray(draw_truth(0)) > 0
 
@@ -59,9 +58,10 @@ def test_overlays_of_large_pictures_are_smaller(tmp_path, monkeypatch, size, lar
     monkeypatch.setattr(products, "LARGEST_OVERLAY", largest)
     Image.new("RGB", size, "red").save(tmp_path / "a.png")
     item = load_sample(Sample("a", tmp_path / "a.png"), 32, "stretch")
-    segmentation = Segmentation(np.ones((32, 32), bool), np.int32(0), None)
     config = RunConfig(overlays=True)
-    assert products.Products(Writer(tmp_path / "out"), config, jax.devices()[0]).write(item, segmentation) == ""
+    assert (
+        products.Products(Writer(tmp_path / "out"), config, jax.devices()[0]).write(item, np.ones((32, 32), bool)) == ""
+    )
     with Image.open(tmp_path / "out/overlays/a.jpg") as shown:
         assert shown.size == ((35_000, 2) if size[0] == 70_000 else (300, 200))
 

@@ -98,7 +98,7 @@ def test_bad_pictures_are_listed_and_the_others_done(tmp_path):
         "bomb": "failed",
         "gone": "failed",
         "large": "uniform",
-        "long": "ok",
+        "long": "empty",
         "one": "uniform",
         "zero": "failed",
     }
@@ -166,7 +166,9 @@ def test_a_picture_that_goes_away_is_a_problem_of_its_products_only(tmp_path, mo
 
     monkeypatch.setattr(products, "read_original", gone)
     folder = draw_folder(tmp_path / "in", 1)
-    assert run_pipeline(settings(folder, tmp_path / "out", cutouts=True)) == 1
-    assert (tmp_path / "out/masks/00.png").is_file()
-    assert json.loads((tmp_path / "out/summary.json").read_text())["problems"] == {"00": "cutouts: file not found"}
-    assert "cutouts: file not found" in capsys.readouterr().err
+    for resolution, problem in (("model", "cutouts: file not found"), ("original", "masks: file not found")):
+        output = tmp_path / resolution
+        assert run_pipeline(settings(folder, output, cutouts=True, resolution=resolution)) == 1
+        assert (output / "masks/00.png").is_file()  # enlarged, where it cannot be refined
+        assert json.loads((output / "summary.json").read_text())["problems"] == {"00": problem}
+        assert problem in capsys.readouterr().err

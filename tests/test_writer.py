@@ -14,6 +14,7 @@ from iem_jax import UsageError
 from iem_jax.output.writer import OutputError, Writer
 
 METRICS = ["name", "status", "inp_error", "accuracy", "iou", "dice", "accuracy_fixed", "iou_fixed", "dice_fixed"]
+METRICS += ["confidence"]
 
 
 def rows(path: Path) -> list[list[str]]:
@@ -30,13 +31,13 @@ def test_mask(tmp_path: Path):
 
 
 def test_metrics(tmp_path: Path):
-    values = dict(zip(METRICS[2:], np.linspace(0, 1, 7).tolist(), strict=True))
+    values = dict(zip(METRICS[2:], np.linspace(0, 1, 8).tolist(), strict=True))
     Writer(tmp_path).write_metrics([{"name": 'a,"b', "status": "ok", **values}, {"name": "c", "status": "failed"}])
     header, first, second = rows(tmp_path / "metrics.csv")
     assert header == METRICS
     assert first[:2] == ['a,"b', "ok"]
     np.testing.assert_allclose([float(field) for field in first[2:]], list(values.values()), atol=1e-6)
-    assert second == ["c", "failed"] + [""] * 7
+    assert second == ["c", "failed"] + [""] * 8
 
 
 def test_history(tmp_path: Path):
