@@ -97,7 +97,7 @@ def plot_quality(record: dict) -> None:
         time = result["milliseconds"]["median"]
         axis.semilogx(time, result["iou"], "o")
         axis.annotate(name, (time, result["iou"]), xytext=(5, 4), textcoords="offset points", fontsize=8)
-    axis.set(xlabel="ms a picture", ylabel="IoU, percent")
+    axis.set(xlabel="processor ms a picture", ylabel="IoU, percent")
     axis.margins(x=0.25, y=0.1)
     figure.savefig(FOLDER / "quality.png", dpi=110)
 

@@ -125,7 +125,9 @@ def test_boundary_contrast_by_hand():
     assert boundary_contrast(lab, mask, everywhere) == 10
     assert boundary_contrast(lab, mask.at[0, 0].set(True), everywhere) == (10 + 10 + 4 + 4) / 4
     assert boundary_contrast(lab, ~mask & ~mask, everywhere & False) == 0
-    assert boundary_contrast(lab, mask, everywhere.at[1].set(False)) == 10
+    for pixel in ((1, 1), (1, 2)):  # one of a pair is enough to leave it out
+        spoilt = lab.at[pixel].set(99.0)
+        assert boundary_contrast(spoilt, mask, everywhere.at[pixel].set(False)) == 10
 
 
 def test_pool_sums_blocks_and_counts_missing_pixels_as_zero():

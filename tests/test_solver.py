@@ -247,3 +247,11 @@ def test_cycle_of_two_is_continued():
     np.testing.assert_array_equal(result.info.area, [0, 1, 2, 3, 4, 5, 6, 7, 6, 7, 6])
     np.testing.assert_array_equal(result.mask, before)
     np.testing.assert_array_equal(_fill(state, jnp.asarray(before), history, jnp.int32(8), 10).mask, last)
+
+
+@pytest.mark.parametrize("iters", [1, 2])
+def test_fewer_than_three_iterations_are_run_with_early_finish_too(iters):
+    images, config = to_uint8(make_images(1, 24, 24)), IEMConfig(2.0, kernel_size=5, iters=iters)
+    early, plain = (segment(images, config, early_finish=early_finish) for early_finish in (True, False))
+    jax.tree.map(np.testing.assert_array_equal, early, plain)
+    assert early.info.inp_error[0, 0] > 0
