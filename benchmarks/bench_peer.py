@@ -8,7 +8,6 @@ On a machine with a GPU that both JAX and PyTorch see, the same command measures
 import concurrent.futures
 import functools
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ import jax
 import numpy as np
 import torch
 from absl import app, flags
-from measuring import load_flowers, measure_interleaved, write_results
+from measuring import load_flowers, measure_interleaved, peak_memory, write_results
 from peer_torch import PeerIEM
 
 import iem_jax
@@ -64,14 +63,18 @@ def make_sides(variant: str, device: str) -> dict[str, object]:
     """Return what is compared: functions of uint8 images that return masks."""
     config = iem_jax.IEMConfig(**VARIANTS[variant])
     sides = {
-        "iem_jax": lambda images: np.asarray(iem_jax.segment(images, config, early_finish=False).mask),
-        "iem_jax early finish": lambda images: np.asarray(iem_jax.segment(images, config, early_finish=True).mask),
+        "iem_jax": lambda images: np.asarray(
+            iem_jax.segment(images, config, early_finish=False, devices=jax.devices()).mask
+        ),
+        "iem_jax early finish": lambda images: np.asarray(
+            iem_jax.segment(images, config, early_finish=True, devices=jax.devices()).mask
+        ),
         "pytorch": PeerIEM(device, **VARIANTS[variant]),
     }
     return sides | ({"grabcut": grabcut} if variant == "default" else {})
 
 
-def peak_memory(side: str, arguments: list[str]) -> float:
+def memory_of(side: str, arguments: list[str]) -> float:
     """Run one side alone in a process of its own; returns its peak resident set in MiB."""
     command = [sys.executable, __file__, f"--only={side}", *arguments]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -111,12 +114,12 @@ def main(_: list[str]) -> None:
     if options.only:
         number = options.peer_pictures if options.only == "pytorch" and device == "cpu" else len(images)
         make_sides("default", device)[options.only](images[:number])
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peak_memory())
         return
     start = time.perf_counter()
     results = {variant: compare(variant, images, truths, device) for variant in VARIANTS}
     arguments = [f"--{name}={getattr(options, name)}" for name in ("dataset_path", "pictures", "peer_pictures")]
-    memory = {side: peak_memory(side, arguments) for side in make_sides("default", device)}
+    memory = {side: memory_of(side, arguments) for side in make_sides("default", device)}
     settings = {
         "pictures": options.pictures,
         "size": 128,

@@ -5,14 +5,14 @@ python benchmarks/bench_scale.py --dataset_path=PATH [--largest=1020]
 
 import dataclasses
 import functools
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
 
+import jax
 import numpy as np
 from absl import app, flags
-from measuring import load_flowers, measure_interleaved, write_results
+from measuring import load_flowers, measure_interleaved, peak_memory, write_results
 
 import iem_jax
 
@@ -53,7 +53,7 @@ def make_call(case: Case) -> functools.partial:
     """Return the computation of a case, on real pictures brought to its size."""
     images, _ = load_flowers(flags.FLAGS.dataset_path, case.batch, case.size)
     config = iem_jax.IEMConfig(iters=flags.FLAGS.iters, reps=case.reps, scale_factor=case.scale_factor)
-    return functools.partial(iem_jax.segment, images, config, early_finish=False)
+    return functools.partial(iem_jax.segment, images, config, early_finish=False, devices=jax.devices()[: case.batch])
 
 
 def measure(case: Case) -> dict[str, float]:
@@ -80,7 +80,7 @@ def main(_: list[str]) -> None:
     """Measure all cases and fit the growth with batch and pixels."""
     if flags.FLAGS.only:
         np.asarray(make_call(Case(*(int(value) for value in flags.FLAGS.only)))().mask)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peak_memory())
         return
     rows = [{"axis": axis, **dataclasses.asdict(case), **measure(case)} for axis, case in cases()]
     fits = {"batch": exponent(rows, "batch", 1, 8), "pixels": exponent(rows, "size", 2, 64)}

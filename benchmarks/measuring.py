@@ -18,6 +18,9 @@ import numpy as np
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.loader import load_samples
 
+# As run.py does: a device for each core.
+jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -45,6 +48,12 @@ def measure_interleaved(functions: dict[str, Callable[[], Any]], repeats: int) -
 def summarise(values: list[float]) -> dict[str, float]:
     """Return median, fastest and slowest."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "runs": len(values)}
+
+
+def peak_memory() -> float:
+    """Return the peak resident set of this process in MiB (getrusage would count the parent's, too)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def machine() -> dict[str, Any]:
