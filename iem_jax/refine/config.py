@@ -29,8 +29,9 @@ class RefineConfig:
         then predicts; 1 leaves that round out.
       trust: weight of IEM's own mask in the targets of the second round, the rest is the prediction of the fold's
         network; in [0, 1].
-      checkpoint_every: steps between checkpoints; a multiple of `scan_steps`.
-      scan_steps: steps in one call of the compiled program.
+      checkpoint_every: steps between checkpoints; >= 1.
+      scan_steps: steps in one call of the compiled program; 0 for 1 on CPUs, whose convolutions are slow in a loop,
+        and 20 elsewhere.
       seed: of initial weights, batches and augmentation; >= 0.
     """
 
@@ -49,7 +50,7 @@ class RefineConfig:
     folds: int = 2
     trust: float = 0.5
     checkpoint_every: int = 200
-    scan_steps: int = 20
+    scan_steps: int = 0
     seed: int = 0
 
 
@@ -59,7 +60,7 @@ def check_refine_config(config: RefineConfig) -> None:
     Raises:
       UsageError: a field breaks its rule; the text names the field, the rule and the value.
     """
-    for name in ("width", "depth", "steps", "batch_size", "folds", "checkpoint_every", "scan_steps"):
+    for name in ("width", "depth", "steps", "batch_size", "folds", "checkpoint_every"):
         check_positive_integer(f"refine_{name}", getattr(config, name))
     if config.width % 4:
         raise UsageError(f"`refine_width` must be divisible by 4, got {config.width}.")
@@ -67,11 +68,8 @@ def check_refine_config(config: RefineConfig) -> None:
         raise UsageError(f"`refine_crop_size` must be 0 or a positive integer divisible by 4, got {config.crop_size}.")
     if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
         raise UsageError(f"`refine_seed` must be an integer from 0 to 2**32 - 1, got {config.seed}.")
-    if config.checkpoint_every % config.scan_steps:
-        raise UsageError(
-            "`refine_checkpoint_every` must be a multiple of `refine_scan_steps`, "
-            f"got {config.checkpoint_every} and {config.scan_steps}."
-        )
+    if not isinstance(config.scan_steps, int) or config.scan_steps < 0:
+        raise UsageError(f"`refine_scan_steps` must be an integer >= 0, got {config.scan_steps}.")
     check_choice("refine_dtype", config.dtype, DTYPES)
     _check_number("learning_rate", config.learning_rate, "> 0", config.learning_rate > 0)
     _check_number("weight_decay", config.weight_decay, ">= 0", config.weight_decay >= 0)

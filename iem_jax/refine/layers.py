@@ -118,14 +118,14 @@ def reflect(x: Float[Array, "b h w c"], margin: int) -> Float[Array, "b p q c"]:
     return jnp.pad(x, [(0, 0), (margin, margin), (margin, margin), (0, 0)], "reflect")
 
 
-def to_blocks(x: Float[Array, "b h w c"]) -> Float[Array, "b h//2 w//2 4*c"]:
+def to_blocks(x: Float[Array, "b h w c"]) -> Float[Array, "b p q 4*c"]:
     """Make the four pixels of each 2 x 2 block channels of one pixel."""
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // 2, 2, width // 2, 2, channels).swapaxes(2, 3)
     return x.reshape(batch, height // 2, width // 2, 4 * channels)
 
 
-def from_blocks(x: Float[Array, "b h w 4*c"]) -> Float[Array, "b 2*h 2*w c"]:
+def from_blocks(x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c//4"]:
     """Undo `to_blocks`."""
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height, width, 2, 2, channels // 4).swapaxes(2, 3)

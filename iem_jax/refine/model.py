@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Shaped
 
 from iem_jax.config import UsageError
 from iem_jax.refine.config import check_size
-from iem_jax.refine.layers import Convolution, InstanceNorm, LogitConvolution, PyramidPooling, UpConvolution, WINDOWS
+from iem_jax.refine.layers import WINDOWS, Convolution, InstanceNorm, LogitConvolution, PyramidPooling, UpConvolution
 
 Parameters = Any  # nested dicts of float32 arrays
 OUTER_SIDE = 7  # of the first and the last kernel
@@ -118,17 +118,14 @@ def apply(parameters: Parameters, images: Float[Array, "b h w c"], net: NetConfi
     return nnx.merge(graph, state)(images)
 
 
-def predict(
-    state: ModelState, images: Shaped[Array | np.ndarray, "b h w c"], *, chunk_size: int | None = None
-) -> Float[Array, "b h w"]:
+def predict(state: ModelState, images: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w"]:
     """Return the probability that each pixel is foreground.
 
-    Works inside a caller's jit; pictures are independent of each other.
+    Works inside a caller's jit; pictures are independent of each other, and all are computed side by side.
 
     Args:
       state: a trained network, from `fit` or `load_model`.
       images: (B, H, W, C), uint8, or float32 in [-1, 1]; H and W divisible by 4, C as in training.
-      chunk_size: pictures computed side by side, to bound the memory; None computes all at once.
 
     Returns:
       (B, H, W) float32 in [0, 1].
@@ -137,7 +134,7 @@ def predict(
       UsageError: a shape or dtype that the network cannot take.
     """
     check_images(images, state.net.channels)
-    return _predict(state, images, chunk_size)
+    return _predict(state, images)
 
 
 def check_images(images: Shaped[Array | np.ndarray, "..."], channels: int | None = None) -> None:
@@ -160,17 +157,9 @@ def to_unit(images: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
     return images.astype(jnp.float32) / 127.5 - 1 if images.dtype == jnp.uint8 else images.astype(jnp.float32)
 
 
-@functools.partial(jax.jit, static_argnames="chunk_size")
-def _predict(state: ModelState, images: Array, chunk_size: int | None) -> Array:
-    def one_chunk(chunk: Array) -> Array:
-        return jax.nn.sigmoid(apply(state.parameters, to_unit(chunk), state.net))
-
-    if chunk_size is None or chunk_size >= images.shape[0]:
-        return one_chunk(images)
-    number = images.shape[0]
-    images = jnp.pad(images, [(0, -number % chunk_size), (0, 0), (0, 0), (0, 0)])
-    result = jax.lax.map(one_chunk, images.reshape(-1, chunk_size, *images.shape[1:]))
-    return result.reshape(-1, *result.shape[2:])[:number]
+@jax.jit
+def _predict(state: ModelState, images: Array) -> Array:
+    return jax.nn.sigmoid(apply(state.parameters, to_unit(images), state.net))
 
 
 @functools.lru_cache

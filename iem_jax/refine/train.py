@@ -119,11 +119,11 @@ def loss_and_gradient(
     axis: str | None = None,
 ) -> tuple[Float[Array, ""], Parameters]:
     """Return the loss of a batch of augmented pictures, and its gradient; means over `axis` if there is one."""
-    size = (config.crop_size,) * 2 if config.crop_size else pictures.images.shape[1:3]
+    height, width = (config.crop_size,) * 2 if config.crop_size else pictures.images.shape[1:3]
 
     def view(key: Array, row: Array) -> tuple[Array, Array]:
         image, target = to_unit(pictures.images[row]), pictures.targets[row].astype(jnp.float32) / 255
-        return augment(key, image, target, size, config.crop_scale, config.jitter)
+        return augment(key, image, target, (height, width), config.crop_scale, config.jitter)
 
     with jax.named_scope("augment"):
         images, targets = jax.vmap(view)(keys, rows)
@@ -149,13 +149,19 @@ def train_steps(
 ) -> tuple[TrainState, TrainInfo]:
     """Do `number` steps in one scan; the fields of the info are (number,).
 
-    `unroll` lays the steps out one after another: XLA's convolutions on CPUs are 20 times slower inside a loop.
+    `unroll` lays the steps out one after another instead: XLA's convolutions on CPUs are 20 times slower in a loop.
     """
 
     def one(state: TrainState, _: None) -> tuple[TrainState, TrainInfo]:
         return train_step(state, pictures, net, config, mesh)
 
-    return jax.lax.scan(one, state, length=number, unroll=unroll)
+    if not unroll:
+        return jax.lax.scan(one, state, length=number)
+    infos = []
+    for _ in range(number):
+        state, info = one(state, None)
+        infos.append(info)
+    return state, jax.tree.map(lambda *fields: jnp.stack(fields), *infos)
 
 
 def make_mesh(batch_size: int, devices: list[jax.Device]) -> Mesh | None:
