@@ -8,10 +8,10 @@ import pytest
 from test_refine_train import TINY, assert_same, make_pictures
 
 from iem_jax.config import UsageError
-from iem_jax.refine import RefineConfig, TrainingError, fit, load_model
+from iem_jax.refine import TrainingError, fit, load_model
 from iem_jax.refine import fit as fit_function
 
-CONFIG = dataclasses.replace(TINY, folds=2, steps=4, checkpoint_every=2)
+CONFIG = dataclasses.replace(TINY, folds=2)
 
 
 class StopHereError(Exception):
@@ -32,7 +32,7 @@ def stop_after(number: int):
 
 @pytest.fixture(scope="module")
 def pictures():
-    return make_pictures(4)
+    return make_pictures()
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +87,13 @@ def test_other_settings_or_pictures_are_refused(pictures, trained):
 
 @pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
 def test_damaged_checkpoint_is_one_sentence(name, pictures, tmp_path):
-    config = RefineConfig(width=4, depth=1, steps=1, batch_size=2, folds=1)
-    fit(pictures.images, pictures.targets > 0, config, folder=tmp_path)
+    fit(pictures.images, pictures.targets > 0, TINY, folder=tmp_path)
     for path in tmp_path.rglob(name):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(UsageError, match="cannot be read: it is damaged"):
         load_model(tmp_path / "net")
     with pytest.raises(UsageError, match="cannot be read: it is damaged"):
-        fit(pictures.images, pictures.targets > 0, config, folder=tmp_path)
+        fit(pictures.images, pictures.targets > 0, TINY, folder=tmp_path)
 
 
 def test_no_checkpoint(tmp_path):
@@ -113,8 +112,7 @@ def test_not_finite_names_the_last_good_checkpoint(pictures, tmp_path, monkeypat
         return state, info._replace(loss=info.loss * np.nan) if step >= 2 else info
 
     monkeypatch.setattr(module, "train_steps", broken)
-    config = dataclasses.replace(CONFIG, folds=1)
     with pytest.raises(TrainingError, match=r"at step 3; the last good checkpoint is .*net/2"):
-        fit(pictures.images, pictures.targets > 0, config, folder=tmp_path)
+        fit(pictures.images, pictures.targets > 0, TINY, folder=tmp_path)
     assert [path.name for path in (tmp_path / "net").iterdir()] == ["2"]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_model(tmp_path / "net").parameters))

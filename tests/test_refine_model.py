@@ -161,6 +161,18 @@ def test_bfloat16_is_close_and_gives_float32():
     assert 0 < np.abs(np.asarray(plain - short)).mean() < 0.05
 
 
+def test_shrunk_network_answers_at_full_size():
+    parameters = make_parameters(NARROW)
+    small = make_images((2, 8, 12, 3))
+    large = small.repeat(2, 1).repeat(2, 2)
+    shrunk = np.asarray(predict(ModelState(parameters, NetConfig(width=8, depth=1, shrink=2)), large))
+    plain = np.asarray(predict(ModelState(parameters, NARROW), small))
+    assert shrunk.shape == (2, 16, 24)
+    assert np.abs(shrunk.reshape(2, 8, 2, 12, 2).mean((2, 4)) - plain).mean() < 0.1
+    with pytest.raises(UsageError, match="divisible by 4 times `refine_shrink`, 8,"):
+        predict(ModelState(parameters, NetConfig(width=8, depth=1, shrink=2)), small)
+
+
 def test_uniform_picture_has_finite_gradient():
     def loss(parameters):
         return jnp.sum(jnp.square(apply(parameters, jnp.ones((1, 16, 16, 3)), NARROW)))

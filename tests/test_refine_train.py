@@ -1,5 +1,6 @@
 """The training: its step against its other forms, the views it learns from, and how it stops."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -12,12 +13,12 @@ import pytest
 from iem_jax.config import UsageError
 from iem_jax.refine import ModelState, NetConfig, RefineConfig, TrainingError, fit, predict
 from iem_jax.refine.augment import augment, resampling_matrix
-from iem_jax.refine.fit import _fit_rounds
+from iem_jax.refine.fit import _fit_rounds, _program
 from iem_jax.refine.model import init_parameters
 from iem_jax.refine.train import Pictures, init_training, train_step, train_steps
 
 NET = NetConfig(width=8, depth=1)
-TINY = RefineConfig(width=8, depth=1, steps=6, batch_size=4, checkpoint_every=3, folds=1, learning_rate=3e-3)
+TINY = RefineConfig(width=8, depth=1, steps=4, batch_size=4, checkpoint_every=2, folds=1, learning_rate=3e-3)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +58,7 @@ def test_loss_falls_and_masks_are_learned():
     pictures = make_pictures()
     losses = []
     config = RefineConfig(
-        width=8, depth=1, steps=60, batch_size=8, folds=1, learning_rate=1e-2, checkpoint_every=10, crop_scale=0.8
+        width=8, depth=1, steps=60, batch_size=4, folds=1, learning_rate=1e-2, checkpoint_every=10, crop_scale=0.8
     )
     masks = pictures.targets > 0
     model = fit(pictures.images, masks, config, report=lambda row: losses.append(row.loss))
@@ -84,26 +85,18 @@ def test_scan_and_unrolled_steps_equal_plain_ones():
 
 SHARDED = """
 import jax, numpy as np
-from test_refine_train import NET, TINY, make_pictures
-from iem_jax.refine.train import init_training, loss_and_gradient, make_mesh, place, train_step, _divide, draw_batch
-import functools
+from test_refine_train import NET, TINY, assert_moved_alike, make_pictures
+from iem_jax.refine.train import init_training, make_mesh, place, train_steps
 assert make_mesh(5, jax.local_devices()) is None
 mesh = make_mesh(4, jax.local_devices())
 assert mesh.size == 2
 pictures = make_pictures()
-state = init_training(jax.random.key(1), NET, TINY)
-rows, keys = draw_batch(jax.random.key(5), 8, 4)
-gradient = functools.partial(loss_and_gradient, net=NET, config=TINY)
-plain = jax.jit(gradient)(state.parameters, pictures, rows, keys)
-divided = jax.jit(_divide(gradient, mesh))(*place((state.parameters, pictures, rows, keys), mesh, None))
-scale = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(plain))
-jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5 * scale), plain, divided)
-step = jax.jit(train_step, static_argnums=(2, 3, 4))
-one, first = step(state, pictures, NET, TINY, None)
-two, second = step(*place((state, pictures), mesh, None), NET, TINY, mesh)
+begin = jax.device_get(init_training(jax.random.key(1), NET, TINY))
+one, first = train_steps(jax.device_put(begin), pictures, NET, TINY, 1, unroll=True)
+two, second = train_steps(*place((begin, pictures), mesh, None), NET, TINY, 1, mesh, unroll=True)
 np.testing.assert_allclose(first.loss, second.loss, rtol=1e-5)
 np.testing.assert_allclose(first.gradient_norm, second.gradient_norm, rtol=1e-4)
-assert int(two.step) == 1
+assert_moved_alike(begin.parameters, one.parameters, two.parameters, 0.02)
 print("same")
 """
 
@@ -132,13 +125,17 @@ def test_same_seed_same_weights():
 
 def test_fit_in_callers_jit_equals_fit():
     pictures = make_pictures()
-    config = RefineConfig(width=8, depth=1, steps=2, batch_size=4, folds=2)
     masks = pictures.targets > 0
-    inside = jax.jit(lambda images, masks: fit(images, masks, config, jax.random.key(0)))(pictures.images, masks)
-    outside = fit(pictures.images, masks, config, jax.random.key(0))
-    assert inside.net == outside.net
-    predicted = [np.asarray(predict(model, pictures.images)) for model in (inside, outside)]
-    np.testing.assert_allclose(*predicted, atol=1e-3)
+
+    def inside(images, masks, folds):
+        return fit(images, masks, dataclasses.replace(TINY, folds=folds), jax.random.key(0))
+
+    within = jax.jit(inside, static_argnums=2)(pictures.images, masks, 1)
+    without = fit(pictures.images, masks, TINY, jax.random.key(0))
+    assert within.net == without.net
+    np.testing.assert_allclose(*(np.asarray(predict(x, pictures.images)) for x in (within, without)), atol=1e-3)
+    rounds = jax.eval_shape(lambda images, masks: inside(images, masks, 2), pictures.images, masks)
+    assert jax.tree.map(jnp.shape, rounds) == jax.tree.map(jnp.shape, without)
 
 
 def test_no_picture_is_taught_by_its_own_mask_alone():
@@ -168,8 +165,8 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_state():
     images[:, 3, 3] = np.nan
     state = init_training(jax.random.key(1), NET, TINY)
     before = jax.device_get(state)
-    after, info = jax.jit(train_step, static_argnums=(2, 3))(state, Pictures(images, pictures.targets), NET, TINY)
-    assert not np.isfinite(info.loss)
+    after, info = train_steps(state, Pictures(images, pictures.targets), NET, _program(TINY), 1, unroll=True)
+    assert not np.isfinite(info.loss).any()
     assert_same(before, after)
     with pytest.raises(TrainingError, match="not finite at step 1; no checkpoint was written"):
         fit(images, pictures.targets > 0, TINY)
@@ -213,7 +210,7 @@ def test_resampling_by_hand():
         ({"learning_rate": float("nan")}, "`refine_learning_rate` must be a finite number > 0"),
         ({"ema": 1.0}, "`refine_ema`"),
         ({"dtype": "float16"}, "`refine_dtype` must be one of float32, bfloat16"),
-        ({"crop_size": 30}, "`refine_crop_size`"),
+        ({"shrink": 3}, "Sides of `images` must be divisible by 4 times `refine_shrink`, 12"),
         ({"seed": -1}, "`refine_seed`"),
         ({"trust": 2.0}, "`refine_trust`"),
         ({"scan_steps": -1}, "`refine_scan_steps`"),

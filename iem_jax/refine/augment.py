@@ -5,13 +5,14 @@ Pictures are (h, w, c) in [-1, 1] with any number of channels, targets (h, w) in
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
 def augment(
     key: Array,
-    image: Float[Array, "h w c"],
-    target: Float[Array, "h w"],
+    image: Float[Array | np.ndarray, "h w c"],
+    target: Float[Array | np.ndarray, "h w"],
     size: tuple[int, int],
     crop_scale: float,
     jitter: float,
@@ -46,7 +47,7 @@ def random_view(
     return rows, jnp.where(jax.random.bernoulli(flip_key), columns[::-1], columns)
 
 
-def resampling_matrix(start: Array, extent: Array, old: int, new: int) -> Float[Array, "new old"]:
+def resampling_matrix(start: float | Array, extent: float | Array, old: int, new: int) -> Float[Array, "new old"]:
     """Return the matrix that brings a part of a side to `new` pixels: linear, averaging where it shrinks.
 
     Args:

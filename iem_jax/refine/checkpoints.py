@@ -114,9 +114,7 @@ def _find(folder: Path) -> Path:
 
 def _open(folder: Path) -> ocp.training.Checkpointer:
     policy: Any = ocp.training.preservation_policies.LatestN(KEPT)
-    return ocp.training.Checkpointer(
-        str(folder.absolute()), preservation_policy=policy, cleanup_tmp_directories=True, lightweight_initialize=True
-    )
+    return ocp.training.Checkpointer(str(folder.absolute()), preservation_policy=policy, cleanup_tmp_directories=True)
 
 
 def _read_settings(path: Path) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ class RefineConfig:
     Attributes:
       width: channels of the residual blocks; divisible by 4, which gives the widths of the outer layers.
       depth: number of residual blocks; >= 1.
+      shrink: the network works on pictures whose sides are divided by this, and its answer is interpolated back; >= 1.
       dtype: of the activations, "float32" or "bfloat16"; weights, statistics and the loss are float32.
       steps: training steps of each network; >= 1.
       batch_size: pictures a step; >= 1.
@@ -22,7 +23,6 @@ class RefineConfig:
       warmup: part of the steps that warms up; in [0, 1).
       weight_decay: of AdamW, on kernels only; >= 0.
       ema: decay of the running average of the weights that predicts; in [0, 1).
-      crop_size: side in pixels that random crops are brought to; divisible by 4, 0 for the pictures' own size.
       crop_scale: smallest side of a random crop, as a part of the picture's side; in (0, 1].
       jitter: strength of the random brightness, contrast, saturation and channel gains; in [0, 1).
       folds: networks of the first round, each trained without one of as many parts of the pictures, whose targets it
@@ -37,6 +37,7 @@ class RefineConfig:
 
     width: int = 64
     depth: int = 3
+    shrink: int = 1
     dtype: str = "float32"
     steps: int = 3000
     batch_size: int = 16
@@ -44,7 +45,6 @@ class RefineConfig:
     warmup: float = 0.05
     weight_decay: float = 0.01
     ema: float = 0.998
-    crop_size: int = 0
     crop_scale: float = 0.5
     jitter: float = 0.3
     folds: int = 2
@@ -60,12 +60,10 @@ def check_refine_config(config: RefineConfig) -> None:
     Raises:
       UsageError: a field breaks its rule; the text names the field, the rule and the value.
     """
-    for name in ("width", "depth", "steps", "batch_size", "folds", "checkpoint_every"):
+    for name in ("width", "depth", "shrink", "steps", "batch_size", "folds", "checkpoint_every"):
         check_positive_integer(f"refine_{name}", getattr(config, name))
     if config.width % 4:
         raise UsageError(f"`refine_width` must be divisible by 4, got {config.width}.")
-    if not isinstance(config.crop_size, int) or config.crop_size < 0 or config.crop_size % 4:
-        raise UsageError(f"`refine_crop_size` must be 0 or a positive integer divisible by 4, got {config.crop_size}.")
     if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
         raise UsageError(f"`refine_seed` must be an integer from 0 to 2**32 - 1, got {config.seed}.")
     if not isinstance(config.scan_steps, int) or config.scan_steps < 0:
@@ -80,14 +78,15 @@ def check_refine_config(config: RefineConfig) -> None:
         _check_number(name, value, ">= 0 and < 1", 0 <= value < 1)
 
 
-def check_size(name: str, height: int, width: int) -> None:
+def check_size(name: str, height: int, width: int, shrink: int) -> None:
     """Check that the network can work on pictures of this size, called `name` in the error.
 
     Raises:
-      UsageError: a side is not divisible by 4, or too small for the reflection at its edges.
+      UsageError: a side is not divisible by 4, or by 4 times `shrink`.
     """
-    if height % 4 or width % 4 or min(height, width) < 4:
-        raise UsageError(f"Sides of `{name}` must be divisible by 4 for the network, got {height} x {width}.")
+    if height % (4 * shrink) or width % (4 * shrink):
+        rule = "4" if shrink == 1 else f"4 times `refine_shrink`, {4 * shrink},"
+        raise UsageError(f"Sides of `{name}` must be divisible by {rule} for the network, got {height} x {width}.")
 
 
 def _check_number(name: str, value: float, rule: str, holds: bool) -> None:

@@ -67,7 +67,7 @@ Report = Callable[[Progress], None]
 
 def fit(
     images: Shaped[Array | np.ndarray, "n h w c"],
-    masks: Shaped[Array | np.ndarray, "n h w"],
+    masks: Shaped[Array | np.ndarray, "..."],
     config: RefineConfig = RefineConfig(),
     key: Array | None = None,
     *,
@@ -84,7 +84,7 @@ def fit(
     training whose loss is not finite stays at its last good weights instead of raising.
 
     Args:
-      images: (N, H, W, C), uint8, or float32 in [-1, 1]; N >= 2, H and W divisible by 4.
+      images: (N, H, W, C), uint8, or float32 in [-1, 1]; N >= 2, H and W divisible by 4 `config.shrink`.
       masks: (N, H, W), bool, or probabilities of foreground in [0, 1].
       config: settings.
       key: randomness; None makes it from `config.seed`.
@@ -100,10 +100,10 @@ def fit(
       TrainingError: a loss or gradient that is not finite.
     """
     check_refine_config(config)
-    check_images(images)
+    check_images(images, config.shrink)
     _check_masks(images, masks)
     key = jax.random.key(config.seed) if key is None else key
-    net = NetConfig(images.shape[3], config.width, config.depth, config.dtype)
+    net = NetConfig(images.shape[3], config.width, config.depth, config.dtype, config.shrink)
     if isinstance(images, Tracer) or isinstance(masks, Tracer) or isinstance(key, Tracer):
         return _fit_rounds(images, masks, config, key, functools.partial(_train_traced, net=net, config=config))
     trainer = _Trainer(net, config, devices or jax.local_devices(), folder, report)
@@ -179,7 +179,7 @@ class _Trainer:
         stage: str,
         checkpoints: Checkpoints | None,
     ) -> TrainState:
-        config, platform = self.config, self.devices[0].platform
+        config, platform, program = self.config, self.devices[0].platform, _program(self.config)
         mesh = make_mesh(config.batch_size, self.devices)
         state, pictures = place((state, pictures), mesh, self.devices[0])
         losses: list[float] = []
@@ -187,7 +187,7 @@ class _Trainer:
         while step < config.steps:
             number = config.scan_steps or SCAN_STEPS.get(platform, SCAN_STEPS["gpu"])
             number = min(number, config.steps - step, config.checkpoint_every - step % config.checkpoint_every)
-            state, info = train_steps(state, pictures, self.net, config, number, mesh, unroll=platform == "cpu")
+            state, info = train_steps(state, pictures, self.net, program, number, mesh, unroll=platform == "cpu")
             _check_finite(info, step, checkpoints)
             losses += np.asarray(info.loss).tolist()
             step += number
@@ -198,6 +198,11 @@ class _Trainer:
                 self.report(Progress(stage, step, float(np.mean(losses)), held_out))
                 losses = []
         return state
+
+
+def _program(config: RefineConfig) -> RefineConfig:
+    """Bring settings that do not reach the compiled program to one value, so that it is compiled once."""
+    return dataclasses.replace(config, folds=1, trust=0.0, checkpoint_every=1, scan_steps=0, seed=0)
 
 
 def held_out_loss(model: ModelState, kept: Pictures | None) -> float:

@@ -1,5 +1,6 @@
 """The job behind `--refine` and `--refine_checkpoint`: IEM's masks, training, and the network's masks of a split."""
 
+import math
 import os
 import tempfile
 import zipfile
@@ -75,13 +76,14 @@ def run_refine(
       TrainingError: a loss that is not finite.
     """
     check_refine_config(config)
-    check_size("size", size, size)
     folder = None if output_dir is None else Path(output_dir) / "refine"
     if checkpoint is not None:
         model = load_model(checkpoint)
+        check_size("size", size, size, model.net.shrink)
     elif segment is None:
         raise UsageError("`refine` needs IEM's masks, or a trained network by `refine_checkpoint`.")
     else:
+        check_size("size", size, size, config.shrink)
         images, masks = collect_masks(samples_train, segment, size, settings, folder, say)
         model = train_on(images, masks, config, folder, devices, say)
     return refine_samples(model, samples_split, segment, size)
@@ -144,9 +146,10 @@ def train_on(
 
     def report(row: Progress) -> None:
         progress[row.stage, row.step] = row
-        say(f"{row.stage} step {row.step}/{config.steps}: loss {row.loss:.4f}, held out {row.held_out:.4f}")
         if table is not None:
             _write(table, history_table(progress.values()).encode())
+        held_out = "" if math.isnan(row.held_out) else f", on held-out pictures {row.held_out:.4f}"
+        say(f"{row.stage} step {row.step}/{config.steps}: loss {row.loss:.4f}{held_out}")
 
     model = fit(images, masks, config, devices=devices, folder=folder, report=report)
     if folder is not None and progress:

@@ -27,12 +27,14 @@ class NetConfig:
       width: channels of the residual blocks.
       depth: number of residual blocks.
       dtype: of the activations, "float32" or "bfloat16".
+      shrink: sides of pictures are divided by this for the network.
     """
 
     channels: int = 3
     width: int = 64
     depth: int = 3
     dtype: str = "float32"
+    shrink: int = 1
 
 
 class ResidualBlock(nnx.Module):
@@ -125,7 +127,7 @@ def predict(state: ModelState, images: Shaped[Array | np.ndarray, "b h w c"]) ->
 
     Args:
       state: a trained network, from `fit` or `load_model`.
-      images: (B, H, W, C), uint8, or float32 in [-1, 1]; H and W divisible by 4, C as in training.
+      images: (B, H, W, C), uint8, or float32 in [-1, 1]; H and W divisible by 4 `net.shrink`, C as in training.
 
     Returns:
       (B, H, W) float32 in [0, 1].
@@ -133,15 +135,15 @@ def predict(state: ModelState, images: Shaped[Array | np.ndarray, "b h w c"]) ->
     Raises:
       UsageError: a shape or dtype that the network cannot take.
     """
-    check_images(images, state.net.channels)
+    check_images(images, state.net.shrink, state.net.channels)
     return _predict(state, images)
 
 
-def check_images(images: Shaped[Array | np.ndarray, "..."], channels: int | None = None) -> None:
+def check_images(images: Shaped[Array | np.ndarray, "..."], shrink: int, channels: int | None = None) -> None:
     """Check the shape and dtype of pictures.
 
     Raises:
-      UsageError: they are not (B, H, W, C) with sides divisible by 4, uint8 or floating point.
+      UsageError: they are not (B, H, W, C) with sides that the network can take, uint8 or floating point.
     """
     if images.ndim != 4 or 0 in images.shape:
         raise UsageError(f"`images` must have shape (B, H, W, C), none of them 0, got {images.shape}.")
@@ -149,7 +151,7 @@ def check_images(images: Shaped[Array | np.ndarray, "..."], channels: int | None
         raise UsageError(f"`images` must have the {channels} channels that the network has, got {images.shape[3]}.")
     if images.dtype != np.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
         raise UsageError(f"`images` must be uint8, or floating point in [-1, 1], got {images.dtype}.")
-    check_size("images", *images.shape[1:3])
+    check_size("images", images.shape[1], images.shape[2], shrink)
 
 
 def to_unit(images: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -159,7 +161,13 @@ def to_unit(images: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @jax.jit
 def _predict(state: ModelState, images: Array) -> Array:
-    return jax.nn.sigmoid(apply(state.parameters, to_unit(images), state.net))
+    images, shrink = to_unit(images), state.net.shrink
+    if shrink == 1:
+        return jax.nn.sigmoid(apply(state.parameters, images, state.net))
+    batch, height, width, channels = images.shape
+    small = jax.image.resize(images, (batch, height // shrink, width // shrink, channels), "linear")
+    logits = apply(state.parameters, small, state.net)
+    return jax.nn.sigmoid(jax.image.resize(logits, (batch, height, width), "linear"))
 
 
 @functools.lru_cache

@@ -119,7 +119,7 @@ def loss_and_gradient(
     axis: str | None = None,
 ) -> tuple[Float[Array, ""], Parameters]:
     """Return the loss of a batch of augmented pictures, and its gradient; means over `axis` if there is one."""
-    height, width = (config.crop_size,) * 2 if config.crop_size else pictures.images.shape[1:3]
+    height, width = (side // config.shrink for side in pictures.images.shape[1:3])
 
     def view(key: Array, row: Array) -> tuple[Array, Array]:
         image, target = to_unit(pictures.images[row]), pictures.targets[row].astype(jnp.float32) / 255
