@@ -85,6 +85,7 @@ def test_other_settings_or_pictures_are_refused(pictures, trained):
         fit(pictures.images, ~masks, CONFIG, folder=folder)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # orbax's tasks, never awaited
 @pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
 def test_damaged_checkpoint_is_one_sentence(name, pictures, tmp_path):
     fit(pictures.images, pictures.targets > 0, TINY, folder=tmp_path)

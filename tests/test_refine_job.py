@@ -61,7 +61,8 @@ def test_train_and_segment(samples, tmp_path):
     assert means["iem"]["iou"] > 0.9
     assert (output / "refine/history.csv").read_text().splitlines()[0] == "stage,step,loss,held_out"
     assert len((output / "refine/history.csv").read_text().splitlines()) == 3
-    assert Image.open(output / "refine/curves.png").size == (640, 360)
+    with Image.open(output / "refine/curves.png") as curves:
+        assert curves.size == (640, 360)
     assert any("net step 4/4" in line for line in said)
 
     again = Segmenter(failing=("1",))

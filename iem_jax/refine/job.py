@@ -216,7 +216,7 @@ def _write_masks(path: Path, digest: str, masks: dict[str, Bool[np.ndarray, "h w
 def _read_masks(path: Path, digest: str) -> dict[str, Bool[np.ndarray, "h w"]] | None:
     """Read masks back; None if there are none, or of other settings, or damaged."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as data, np.load(data) as file:
             if str(file["digest"]) != digest:
                 return None
             masks = np.unpackbits(file["masks"], axis=-1, count=int(file["width"])).astype(bool)
