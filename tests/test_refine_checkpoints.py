@@ -1,7 +1,6 @@
 """Checkpoints: a training that was stopped ends as one that was not; what cannot be read is one sentence."""
 
 import dataclasses
-import gc
 
 import jax
 import numpy as np
@@ -86,8 +85,7 @@ def test_other_settings_or_pictures_are_refused(pictures, trained):
         fit(pictures.images, ~masks, CONFIG, folder=folder)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::RuntimeWarning")
-@pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
+@pytest.mark.parametrize("name", ["_METADATA", "_CHECKPOINT_METADATA"])
 def test_damaged_checkpoint_is_one_sentence(name, pictures, tmp_path):
     fit(pictures.images, pictures.targets > 0, TINY, folder=tmp_path)
     for path in tmp_path.rglob(name):
@@ -96,7 +94,6 @@ def test_damaged_checkpoint_is_one_sentence(name, pictures, tmp_path):
         load_model(tmp_path / "net")
     with pytest.raises(UsageError, match="cannot be read: it is damaged"):
         fit(pictures.images, pictures.targets > 0, TINY, folder=tmp_path)
-    gc.collect()  # so that what orbax leaves behind is complained about here, where it is ignored
 
 
 def test_no_checkpoint(tmp_path):

@@ -120,9 +120,11 @@ def _open(folder: Path) -> ocp.training.Checkpointer:
 def _read_settings(path: Path) -> Mapping[str, Any]:
     try:
         settings: Any = ocp.checkpointables_metadata(str(path.absolute())).custom_metadata
-        return settings or {}
     except Exception as error:  # orbax raises many kinds on damaged files
         raise _damaged(path) from error
+    if not settings:
+        raise _damaged(path)
+    return settings
 
 
 def _load(path: Path, name: str, abstract: Any) -> Any:
