@@ -1,0 +1,161 @@
+"""Checkpoints of a training, by orbax: a folder a step, each whole or not there.
+
+A checkpoint holds `network` (the averaged weights, what predicts) and `training` (everything the next step needs), and
+beside them the settings that both depend on.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from iem_jax.config import UsageError
+from iem_jax.refine.config import RefineConfig
+from iem_jax.refine.model import ModelState, NetConfig, init_parameters
+from iem_jax.refine.train import TrainState, init_training
+
+KEPT = 2  # the last ones, so that there is one to go back to
+FREE = ("checkpoint_every", "scan_steps")  # settings that change no weight
+
+
+class Checkpoints:
+    """The checkpoints of one training; a context manager."""
+
+    def __init__(self, folder: Path, net: NetConfig, config: RefineConfig, data: str):
+        """Open the folder, which is made if it is absent.
+
+        Args:
+          folder: of this training and nothing else.
+          net: the network's shape.
+          config: settings of the training.
+          data: a fingerprint of what is learned from.
+
+        Raises:
+          UsageError: the folder cannot be made or written.
+        """
+        self.folder = folder
+        self._abstract = _abstract(jax.eval_shape(lambda: init_training(jax.random.key(0), net, config)))
+        settings = {key: value for key, value in dataclasses.asdict(config).items() if key not in FREE}
+        self._settings = {"net": dataclasses.asdict(net), "training": settings, "data": data}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._checkpointer = _open(folder)
+        except OSError as error:
+            raise UsageError(f"Checkpoints must be written to a folder, got {folder}: {error}.") from error
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._checkpointer.close()
+
+    @property
+    def latest(self) -> Path | None:
+        """The last checkpoint."""
+        found = self._checkpointer.latest
+        return None if found is None else Path(found.path)
+
+    def save(self, state: TrainState) -> None:
+        """Write a checkpoint unless there is one of this step; returns when it is on the disk."""
+        step = int(state.step)
+        if self._checkpointer.latest is None or self._checkpointer.latest.step < step:
+            parts = {"network": state.average, "training": state}
+            self._checkpointer.save_checkpointables(step, parts, force=True, custom_metadata=self._settings)
+
+    def restore(self) -> TrainState | None:
+        """Read the last checkpoint; None if there is none.
+
+        Raises:
+          UsageError: it is damaged, or of other settings or pictures.
+        """
+        if self.latest is None:
+            return None
+        found = _read_settings(self.latest)
+        if found != self._settings:
+            raise UsageError(
+                f"{self.latest} belongs to another training ({_difference(found, self._settings)}): use another output "
+                "folder, or remove this one."
+            )
+        return _load(self.latest, "training", self._abstract)
+
+
+def load_model(folder: str | Path) -> ModelState:
+    """Read a trained network.
+
+    Args:
+      folder: of a training, whose last checkpoint is taken, or of one checkpoint.
+
+    Raises:
+      UsageError: there is none, it is damaged, or its weights are not those of the network that it names.
+    """
+    path = _find(Path(folder))
+    try:
+        net = NetConfig(**_read_settings(path)["net"])
+        abstract = _abstract(jax.eval_shape(lambda: init_parameters(jax.random.key(0), net)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path) from error
+    return ModelState(_load(path, "network", abstract), net)
+
+
+def _find(folder: Path) -> Path:
+    if (folder / "network").is_dir():
+        return folder
+    if folder.is_dir():
+        steps = [path for path in folder.iterdir() if path.name.isdigit() and (path / "network").is_dir()]
+        if steps:
+            return max(steps, key=lambda path: int(path.name))
+    raise UsageError(f"`refine_checkpoint` must be a folder with checkpoints of a SegNet: there is none in {folder}.")
+
+
+def _open(folder: Path) -> ocp.training.Checkpointer:
+    policy: Any = ocp.training.preservation_policies.LatestN(KEPT)
+    return ocp.training.Checkpointer(str(folder.absolute()), preservation_policy=policy, cleanup_tmp_directories=True)
+
+
+def _read_settings(path: Path) -> Mapping[str, Any]:
+    try:
+        settings: Any = ocp.checkpointables_metadata(str(path.absolute())).custom_metadata
+    except Exception as error:  # orbax raises many kinds on damaged files
+        raise _damaged(path) from error
+    if not settings:
+        raise _damaged(path)
+    return settings
+
+
+def _load(path: Path, name: str, abstract: Any) -> Any:
+    try:
+        tree = ocp.load_checkpointables(str(path.absolute()), {name: abstract})[name]
+    except Exception as error:  # orbax raises many kinds on damaged files and on other shapes
+        raise _damaged(path) from error
+    if not all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tree) if _is_float(leaf)):
+        raise _damaged(path)
+    return tree
+
+
+def _is_float(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _abstract(tree: Any) -> Any:
+    """Describe arrays that are to be restored to the first device."""
+    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+
+
+def _damaged(path: Path) -> UsageError:
+    return UsageError(f"{path} cannot be read: it is damaged or of another shape; remove it to use the one before it.")
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Name the first setting that differs."""
+    for part in ("net", "training"):
+        for name, value in wanted[part].items():
+            other = found.get(part, {}).get(name)
+            if other != value:
+                return f"`{name}` is {other!r} there and {value!r} here"
+    return "its pictures or masks differ"
