@@ -11,6 +11,8 @@ from iem_jax.config import UsageError
 from iem_jax.refine import TrainingError, fit, load_model
 from iem_jax.refine import fit as fit_function
 
+pytestmark = pytest.mark.slow
+
 CONFIG = dataclasses.replace(TINY, folds=2)
 
 

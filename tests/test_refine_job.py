@@ -10,6 +10,8 @@ from iem_jax.data.loader import load_samples
 from iem_jax.data.sample import Sample
 from iem_jax.refine import job, load_model
 
+pytestmark = pytest.mark.slow
+
 SIZE = 16
 CONFIG = TINY
 

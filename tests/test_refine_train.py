@@ -87,6 +87,8 @@ SHARDED = """
 import jax, numpy as np
 from test_refine_train import NET, TINY, assert_moved_alike, make_pictures
 from iem_jax.refine.train import init_training, make_mesh, place, train_steps
+
+pytestmark = pytest.mark.slow
 assert make_mesh(5, jax.local_devices()) is None
 mesh = make_mesh(4, jax.local_devices())
 assert mesh.size == 2
