@@ -133,12 +133,12 @@ def main() -> None:
     records = [json.loads(path.read_text()) for path in sorted((FOLDER / "results").glob("*.json"))]
     text = ""
     for name, (title, section) in SECTIONS.items():
-        for record in (record for record in records if record["benchmark"] == name):
+        for record in (record for record in records if record.get("benchmark") == name):
             machine, settings = record["machine"], record["settings"]
             where = f"{machine['date']}, {machine['device']}, {machine['processor']}, {machine['cores']} cores, "
             where += f"jax {machine['jax']}; " + ", ".join(f"{key} {value}" for key, value in settings.items())
             text += f"### {title}\n\n{where}.\n\n{section(record)}"
-    scales = [record for record in records if record["benchmark"] == "scale"]
+    scales = [record for record in records if record.get("benchmark") == "scale"]
     if scales:
         plot_scale(scales)
         text += "![Growth of time with batch and size](scale.png)\n\n"

@@ -14,7 +14,7 @@ from iem_jax.config import PRESETS, IEMConfig, UsageError, check_choice
 from iem_jax.search import Search, search
 from iem_jax.solver import Segmentation
 
-FAST = Search((("lab", "squares"), ("lab", 0.2), ("lab", 0.3)), iters=8)
+FAST = Search((("lab", "squares"), ("lab", 0.2), ("lab", 0.3)), rounds=2, stages=3, iters=6)
 BEST = Search(
     (
         *(("lab", start) for start in ("squares", 0.2, 0.3, 0.15)),
