@@ -36,7 +36,7 @@ def peer(record: dict) -> str:
             peak = f"{memory[name]:.0f}" if variant == "default" else ""
             scores = f"{side['iou']:.1f} / {side['miou']:.1f}", f"{side['agreement_with_iem_jax']:.5f}"
             times = f"{seconds['median'] * 1e3:.1f}", spread, f"{side['times_faster_than_pytorch']:.1f}"
-            rows.append([name, *times, *scores, peak])
+            rows.append([f"{name}, {side['pictures']} pictures", *times, *scores, peak])
         header = ["", "ms a picture", "spread", "times PyTorch's speed", "IoU / mIoU", "pixels as ours", "peak MiB"]
         text += f"**{variant}**\n\n{table(header, rows)}\n"
     return text
