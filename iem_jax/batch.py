@@ -36,7 +36,7 @@ def default_chunk_size(height: int, width: int, platform: str) -> int:
     return max(1, CHUNK_PIXELS.get(platform, CHUNK_PIXELS_ELSEWHERE) // (height * width))
 
 
-def normalise(images: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
+def normalise(images: Shaped[Array | np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
     """Bring uint8 to float32 in [-1, 1], with the reference's roundings; floats stay as they are."""
     return jnp.asarray(_NORMALISED)[images] if images.dtype == jnp.uint8 else images
 
