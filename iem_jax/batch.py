@@ -38,6 +38,7 @@ def default_chunk_size(height: int, width: int, platform: str) -> int:
 
 def normalise(images: Shaped[Array | np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
     """Bring uint8 to float32 in [-1, 1], with the reference's roundings; floats stay as they are."""
+    images = jnp.asarray(images)
     return jnp.asarray(_NORMALISED)[images] if images.dtype == jnp.uint8 else images
 
 

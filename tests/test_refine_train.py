@@ -17,6 +17,8 @@ from iem_jax.refine.fit import _fit_rounds, _program
 from iem_jax.refine.model import init_parameters
 from iem_jax.refine.train import Pictures, init_training, train_step, train_steps
 
+pytestmark = pytest.mark.slow
+
 NET = NetConfig(width=8, depth=1)
 TINY = RefineConfig(width=8, depth=1, steps=4, batch_size=4, checkpoint_every=2, folds=1, learning_rate=3e-3)
 
@@ -88,7 +90,6 @@ import jax, numpy as np
 from test_refine_train import NET, TINY, assert_moved_alike, make_pictures
 from iem_jax.refine.train import init_training, make_mesh, place, train_steps
 
-pytestmark = pytest.mark.slow
 assert make_mesh(5, jax.local_devices()) is None
 mesh = make_mesh(4, jax.local_devices())
 assert mesh.size == 2
