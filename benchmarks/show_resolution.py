@@ -12,7 +12,7 @@ from bench_resolution import MODEL_SIZE, enlarge_pixels
 from PIL import Image
 
 import iem_jax
-from iem_jax.data.pad import pad_box, pad_picture, valid_pixels
+from iem_jax.data.fit import fit_image, place
 from iem_jax.upscale import refine_to, restore_refined
 
 # name, centre of the cut-out as shares of height and width
@@ -25,9 +25,10 @@ def show(name: str, down: float, right: float) -> np.ndarray:
     """Return the picture with its refined outline, and a part of it enlarged with either outline."""
     picture = np.asarray(getattr(skimage.data, name)())
     height, width = picture.shape[:2]
-    box = pad_box(height, width, MODEL_SIZE)
-    square = pad_picture(picture, box, MODEL_SIZE)[None]
-    mask = np.asarray(iem_jax.segment(square, valid=valid_pixels(box, MODEL_SIZE)[None]).mask[0])
+    placement = place((width, height), MODEL_SIZE, "pad")
+    box = placement.box
+    square = np.asarray(fit_image(Image.fromarray(picture), placement, MODEL_SIZE))[None]
+    mask = np.asarray(iem_jax.segment(square, valid=placement.valid_pixels(MODEL_SIZE)[None]).mask[0])
     left, top, right_end, bottom = box
     small = mask[top:bottom, left:right_end]
     refined = restore_refined(picture, mask, (0, 0, width, height), box)

@@ -12,10 +12,9 @@ from PIL import Image
 from iem_jax.batch import normalise
 from iem_jax.config import IEMConfig, RunConfig
 from iem_jax.data.budget import DECODING
-from iem_jax.data.fit import restore_mask
+from iem_jax.data.fit import cut, restore_mask
 from iem_jax.data.images import ReadError, lay_on_white
 from iem_jax.data.loader import Loaded
-from iem_jax.data.pad import cut
 from iem_jax.data.pictures import read_foreground, read_original, read_small
 from iem_jax.inpainting import inpaint
 from iem_jax.output.figures import LONGEST_JPEG, cut_out, fit_inside, fit_mask, overlay, strip, thumbnail

@@ -19,7 +19,7 @@ from PIL import Image
 
 from iem_jax.colours import Colours, fit_colours, log_density
 from iem_jax.config import UsageError
-from iem_jax.data.pad import Box, cut
+from iem_jax.data.fit import Box, cut
 
 REACH = 12  # pixels around the boundary that are decided anew
 SIGMA = 1.0  # of the Gaussian over neighbouring pixels

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from pictures import to_uint8
+from PIL import Image
 
 from iem_jax import UsageError, segment
-from iem_jax.data.pad import cut, pad_box, pad_picture, valid_pixels
+from iem_jax.data.fit import Placement, cut, fit_image, place
 from iem_jax.upscale import CERTAIN, REACH, SIGMA, TILE, refine, refine_to, resize_mask, resize_picture, restore_refined
 
 
@@ -146,11 +147,16 @@ def test_all_sizes_share_one_program(compilations: list[str]):
 SHAPES = [(8, 8), (9, 31), (300, 400), (3000, 4000), (20000, 10), (1, 1)]
 
 
+def pad(picture: np.ndarray, size: int) -> tuple[np.ndarray, Placement]:
+    placement = place((picture.shape[1], picture.shape[0]), size, "pad")
+    return np.asarray(fit_image(Image.fromarray(picture), placement, size)), placement
+
+
 @pytest.mark.parametrize(("height", "width"), SHAPES)
 def test_padded_and_back(height: int, width: int):
-    box = pad_box(height, width, 64)
     picture = np.full((height, width, 3), 200, np.uint8)
-    square, valid = pad_picture(picture, box, 64), valid_pixels(box, 64)
+    square, placement = pad(picture, 64)
+    valid, box = placement.valid_pixels(64), placement.box
     assert (square[valid] == 200).all()
     assert (square[~valid] == 0).all()
     assert cut(valid, box).all()
@@ -164,9 +170,9 @@ def test_padded_and_back(height: int, width: int):
 def test_whole_way():
     """A wide picture, padded, segmented and brought back; then only a region of it."""
     picture, truth = scene(200, 500)
-    box = pad_box(200, 500, 128)
-    square = pad_picture(picture, box, 128)
-    mask = np.asarray(segment(square[None], valid=valid_pixels(box, 128)[None]).mask[0])
+    square, placement = pad(picture, 128)
+    box = placement.box
+    mask = np.asarray(segment(square[None], valid=placement.valid_pixels(128)[None]).mask[0])
     assert iou(restore_refined(picture, mask, (0, 0, 500, 200), box), truth) > 0.98
     part = restore_refined(picture, np.ones((64, 64), bool), (100, 0, 300, 200), (0, 0, 64, 64))
     assert part.sum() == 200 * 200

@@ -6,7 +6,7 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Shaped
 from PIL import Image
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
@@ -84,6 +84,12 @@ def restore_mask(mask: Bool[np.ndarray, "s s"], placement: Placement) -> Bool[np
     restored = np.zeros(placement.picture_size[::-1], bool)
     restored[top:bottom, left:right] = inside
     return restored
+
+
+def cut(square: Shaped[np.ndarray, "s s *c"], box: Box) -> Shaped[np.ndarray, "h w *c"]:
+    """Return what is in the box of a square, the inverse of padding."""
+    left, top, right, bottom = box
+    return square[top:bottom, left:right]
 
 
 def _resize_smoothly(mask: Image.Image, width: int, height: int) -> Bool[np.ndarray, "h w"]:
