@@ -15,9 +15,9 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from iem_jax.config import UsageError
-from iem_jax.refine.config import RefineConfig
 from iem_jax.refine.model import ModelState, NetConfig, init_parameters
 from iem_jax.refine.train import TrainState, init_training
+from iem_jax.refine_config import RefineConfig
 
 KEPT = 2  # the last ones, so that there is one to go back to
 FREE = ("checkpoint_every", "scan_steps")  # settings that change no weight

@@ -21,7 +21,6 @@ from jaxtyping import Array, Shaped
 
 from iem_jax.config import UsageError
 from iem_jax.refine.checkpoints import Checkpoints
-from iem_jax.refine.config import RefineConfig, check_refine_config
 from iem_jax.refine.model import ModelState, NetConfig, check_images, predict
 from iem_jax.refine.train import (
     Pictures,
@@ -34,6 +33,7 @@ from iem_jax.refine.train import (
     train_step,
     train_steps,
 )
+from iem_jax.refine_config import RefineConfig, check_refine_config
 
 SCAN_STEPS = {"cpu": 1, "gpu": 20}  # steps a call
 PREDICTED = 16  # pictures predicted side by side

@@ -18,10 +18,10 @@ from iem_jax.data.loader import Loaded, load_samples
 from iem_jax.data.sample import Sample
 from iem_jax.metrics import Scores, score_masks
 from iem_jax.refine.checkpoints import load_model
-from iem_jax.refine.config import RefineConfig, check_refine_config, check_size
 from iem_jax.refine.curves import draw_curves, history_table, read_history
 from iem_jax.refine.fit import PREDICTED, Progress, fit, predict_all
 from iem_jax.refine.model import ModelState
+from iem_jax.refine_config import RefineConfig, check_refine_config, check_size
 
 # Segments samples in their order by IEM; no mask for one that cannot be read or whose mask is not valid.
 Segment = Callable[[Sequence[Sample]], Iterable[tuple[Loaded, Bool[np.ndarray, "h w"] | None]]]
