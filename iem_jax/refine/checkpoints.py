@@ -5,6 +5,7 @@ beside them the settings that both depend on.
 """
 
 import dataclasses
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from iem_jax.refine.model import ModelState, NetConfig, init_parameters
 from iem_jax.refine.train import TrainState, init_training
 from iem_jax.refine_config import RefineConfig
 
+LAST = "net"  # the stage whose network predicts
 KEPT = 2  # the last ones, so that there is one to go back to
 FREE = ("checkpoint_every", "scan_steps")  # settings that change no weight
 
@@ -88,7 +90,7 @@ def load_model(folder: str | Path) -> ModelState:
     """Read a trained network.
 
     Args:
-      folder: of a training, whose last checkpoint is taken, or of one checkpoint.
+      folder: of one checkpoint, of a network, whose last checkpoint is taken, of a training, or of its run.
 
     Raises:
       UsageError: there is none, it is damaged, or its weights are not those of the network that it names.
@@ -102,11 +104,19 @@ def load_model(folder: str | Path) -> ModelState:
     return ModelState(_load(path, "network", abstract), net)
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of all stages of a training, whole or not, and nothing else."""
+    for stage in [path for path in folder.iterdir() if path.is_dir()]:
+        names = [path.name for path in stage.iterdir()]
+        if names and all(name.split(".")[0].isdigit() for name in names):  # half-written ones have an ending
+            shutil.rmtree(stage)
+
+
 def _find(folder: Path) -> Path:
     if (folder / "network").is_dir():
         return folder
-    if folder.is_dir():
-        steps = [path for path in folder.iterdir() if path.name.isdigit() and (path / "network").is_dir()]
+    for place in (folder, folder / LAST, folder / "refine" / LAST):
+        steps = [path for path in place.glob("*/") if path.name.isdigit() and (path / "network").is_dir()]
         if steps:
             return max(steps, key=lambda path: int(path.name))
     raise UsageError(f"`refine_checkpoint` must be a folder with checkpoints of a SegNet: there is none in {folder}.")
