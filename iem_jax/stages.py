@@ -155,14 +155,13 @@ def _do_stages(
     from iem_jax.training import collect, remove_training, train_on
 
     tell = (lambda text: None) if plan.net.quiet else say
+    if plan.net.overwrite:
+        remove_training(folder / TRAINING)
     tell(f"stage 1 of 4: IEM on {len(train)} pictures to learn from")
     first = _run_silently(plan.train, train, started)
     confidences = {result.name: result.confidence or 0.0 for result in first.results if result.status in VALID}
-    usable = [sample for sample in train if sample.name in confidences]
-    tell(f"stage 2 of 4: training on {len(usable)} of {len(train)} masks")
-    if plan.net.overwrite:
-        remove_training(folder / TRAINING)
-    learned = collect(load_pictures(plan.train, usable), folder / TRAIN, confidences)
+    tell(f"stage 2 of 4: training on {len(confidences)} of {len(train)} masks")
+    learned = collect(load_pictures(plan.train, train), folder / TRAIN, confidences)
     devices = list(choose_devices(plan.net.platform, plan.net.devices))
     model = train_on(learned, refine, folder / TRAINING, devices, tell)
     del learned
