@@ -41,6 +41,7 @@ class Outcome(NamedTuple):
 
     status: int  # the exit status: 0; 1 if pictures failed or were not all written; 130 after Ctrl-C
     results: list[Result]  # of the pictures that are done, in order
+    interrupted: bool = False  # by Ctrl-C, be it after the last picture
 
 
 def run_pipeline(config: RunConfig, started: float | None = None) -> int:
@@ -167,7 +168,7 @@ def _run(config: RunConfig, samples: list[Sample], computing: Computing, output:
         results = list(_work(config, samples, computing, output, clock, interrupt))
     if interrupt.requested and len(results) < len(samples):
         say(f"interrupted: {len(results)} of {len(samples)} pictures are done; the same command goes on from there.")
-        return Outcome(130, results)
+        return Outcome(130, results, True)
     _print(config, f"{'IEM' if computing.model is None else 'SegNet'} finished in {clock['total']:.1f} seconds")
     for result in output.problems.values():
         say(f"{printable(result.name)}: {result.problem}")
@@ -179,7 +180,7 @@ def _run(config: RunConfig, samples: list[Sample], computing: Computing, output:
         tell(f"results are in {output.writer.folder}")
     say_outcome(results, tell)
     failed = any(result.status == FAILED for result in results) or output.problems
-    return Outcome(1 if failed else 0, results)
+    return Outcome(1 if failed else 0, results, interrupt.requested)
 
 
 def _work(

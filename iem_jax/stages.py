@@ -53,8 +53,8 @@ class Plan(NamedTuple):
     net: RunConfig
 
 
-class Ended(Exception):  # noqa: N818
-    """A stage ended so that no other can follow; holds the exit status."""
+class StoppedError(Exception):
+    """A stage ended so that no other is to follow; holds the exit status."""
 
 
 def run_stages(config: RunConfig, refine: RefineConfig, started: float | None = None) -> int:
@@ -90,7 +90,7 @@ def run_stages(config: RunConfig, refine: RefineConfig, started: float | None = 
         plan = _plan(config, folder, polarity)
         if not config.overwrite:
             check_settings(folder, {key: value for key, value in settings_of(plan.net, "").items() if key != "network"})
-        with _lock(folder / TRAINING):
+        with lock_folder(Writer(folder / TRAINING).folder):
             return _run_stages(plan, refine, folder, train, chosen, started)
 
 
@@ -102,12 +102,6 @@ def _open_folder(config: RunConfig) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    with lock_folder(Writer(folder).folder):
-        yield
 
 
 def _plan(config: RunConfig, folder: Path, polarity: str | None) -> Plan:
@@ -136,8 +130,8 @@ def _run_stages(
     again = "" if plan.net.output_dir is None else "; the same command goes on from there"
     try:
         return _do_stages(plan, refine, folder, train, chosen, started)
-    except Ended as ended:
-        return ended.args[0]
+    except StoppedError as error:
+        return error.args[0]
     except KeyboardInterrupt:
         say(f"interrupted{again}.")
         return 130
@@ -176,12 +170,15 @@ def _do_stages(
 def _run_silently(config: RunConfig, samples: list[Sample], started: float) -> Outcome:
     """Run IEM with nothing on standard output, which is the last stage's."""
     with contextlib.redirect_stdout(None):
-        return _end_if_stopped(config, run_samples(config, samples, None, started))
+        outcome = _end_if_stopped(config, run_samples(config, samples, None, started))
+    if outcome.interrupted:  # too late for this stage, which is finished
+        raise KeyboardInterrupt
+    return outcome
 
 
 def _end_if_stopped(config: RunConfig, outcome: Outcome) -> Outcome:
     if outcome.status == 130 or (config.strict and outcome.status):
-        raise Ended(outcome.status)
+        raise StoppedError(outcome.status)
     return outcome
 
 
