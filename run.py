@@ -1,6 +1,6 @@
 """Cut the objects out of pictures: `python run.py --dataset_path=PATH`, or `--images=PATH` for any pictures.
 
-The flags become one RunConfig and one call.
+The flags become one RunConfig, with --refine a RefineConfig too, and one call.
 """
 
 import time
@@ -12,6 +12,7 @@ import dataclasses
 import os
 import re
 import sys
+from typing import Any
 
 import jax
 from absl import flags
@@ -30,9 +31,12 @@ from iem_jax.config import (
     check_run_config,
 )
 from iem_jax.pipeline import run_pipeline
+from iem_jax.refine_config import RefineConfig, check_refine_config
+from iem_jax.stages import run_stages
 
 _DEFAULT = IEMConfig()
 _RUN = RunConfig()
+_REFINE = dataclasses.fields(RefineConfig)
 
 flags.DEFINE_string("dataset_path", None, "Folder of the data set; without it the demo runs.")
 flags.DEFINE_string("dataset", _RUN.dataset, "Layout of the data set: flowers.")
@@ -69,10 +73,26 @@ flags.DEFINE_bool("panels", _RUN.panels, "Write pictures beside ground truth, ma
 flags.DEFINE_bool("figures", _RUN.figures, "Write plots over iterations and a contact sheet.")
 flags.DEFINE_bool("report", _RUN.report, "Write report.html, a gallery of all pictures.")
 flags.DEFINE_bool("quiet", _RUN.quiet, "Print errors only.")
+flags.DEFINE_bool("refine", False, "Train a SegNet on IEM's masks of the train split and segment with it.")
+flags.DEFINE_string("refine_checkpoint", _RUN.refine_checkpoint, "Folder of a trained SegNet that segments instead.")
+_DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string, bool: flags.DEFINE_bool}
 
 
-def parse(arguments: list[str]) -> RunConfig:
-    """Turn the command line into a `RunConfig`; takes the reference's spelling too (`PATH --kernel-size 7`).
+def _help(name: str) -> str:
+    """Return what the docstring of RefineConfig begins to say of a field."""
+    found = re.search(rf"^ +{name}: ([^:;,.\n]+)", RefineConfig.__doc__ or "", re.MULTILINE)
+    return f"Of --refine: {found[1] if found else name}."
+
+
+for _field in _REFINE:
+    _DEFINE[type(_field.default)](f"refine_{_field.name}", _field.default, _help(_field.name))
+
+
+def parse(arguments: list[str]) -> tuple[RunConfig, RefineConfig | None]:
+    """Turn the command line into settings; takes the reference's spelling too (`PATH --kernel-size 7`).
+
+    Returns:
+      The run's settings, and those of the training; None if there is to be none.
 
     Raises:
       UsageError: an unknown flag, a value of the wrong kind, a stray argument.
@@ -90,7 +110,19 @@ def parse(arguments: list[str]) -> RunConfig:
         values["dataset_path"] = rest[0]
     iem = IEMConfig(**{field.name: values[field.name] for field in dataclasses.fields(IEMConfig)})
     names = [field.name for field in dataclasses.fields(RunConfig) if field.name != "iem"]
-    return RunConfig(iem=iem, **{name: values[name] for name in names})
+    return RunConfig(iem=iem, **{name: values[name] for name in names}), _parse_refine(values)
+
+
+def _parse_refine(values: dict[str, Any]) -> RefineConfig | None:
+    given = {field.name: values[f"refine_{field.name}"] for field in _REFINE}
+    if not values["refine"]:
+        for field in _REFINE:
+            if given[field.name] != field.default:
+                raise UsageError(f"`refine_{field.name}` needs `refine`, the training, got {given[field.name]!r}.")
+        return None
+    if values["refine_checkpoint"] is not None:
+        raise UsageError("There must be `refine`, which trains, or `refine_checkpoint`, which does not; got both.")
+    return RefineConfig(**given)
 
 
 def _set_up_jax(config: RunConfig) -> None:
@@ -112,10 +144,12 @@ def main(arguments: list[str]) -> int:
         print(f"{__doc__}\n{flags.FLAGS.main_module_help()}")
         return 0
     try:
-        config = parse(arguments)
+        config, refine = parse(arguments)
         check_run_config(config)
+        if refine is not None:
+            check_refine_config(refine)
         _set_up_jax(config)
-        return run_pipeline(config, _STARTED)
+        return run_pipeline(config, _STARTED) if refine is None else run_stages(config, refine, _STARTED)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2

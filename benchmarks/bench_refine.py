@@ -20,9 +20,9 @@ from measuring import load_flowers, measure_interleaved, write_results
 from refine_torch import TorchSegNet
 
 import iem_jax
-from iem_jax.refine.config import RefineConfig
 from iem_jax.refine.model import ModelState, NetConfig, init_parameters, predict
 from iem_jax.refine.train import Pictures, init_training, train_steps
+from iem_jax.refine_config import RefineConfig
 
 flags.DEFINE_string("dataset_path", "../shared/flowers17", "Flowers data set with ground truth.")
 flags.DEFINE_integer("size", 128, "Side of the pictures in pixels.")

@@ -127,8 +127,8 @@ class RunConfig:
       fit: how a picture becomes a square: "crop", "pad" or "stretch"; None crops data sets and pads `images`.
       resolution: of the written masks: "model", that of the square, or "original", that of the picture; None takes
         "model" for data sets and "original" for `images`.
-      polarity: which side is the object: "start", that of the first mask, or "border", `polarity.orient`'s; None takes
-        "start" for data sets and "border" for `images`.
+      polarity: which side is the object: "start", that of the first mask (or of the network), or "border",
+        `polarity.orient`'s; None takes "border" for IEM on `images`, else "start".
       batch_size: pictures whose means are printed together; it has no influence on the masks.
       output_dir: folder for masks and tables; None writes nothing (the demo writes to output/demo).
       profile_dir: folder for a jax profiler trace; None takes none.
@@ -146,6 +146,7 @@ class RunConfig:
       report: write report.html, a gallery.
       quiet: print errors only.
       preset: "paper" runs the algorithm as `iem` says; "best" and "fast" fix its settings themselves.
+      refine_checkpoint: folder of a trained network that segments the pictures instead of IEM; None for IEM.
     """
 
     iem: IEMConfig = dataclasses.field(default_factory=IEMConfig)
@@ -174,16 +175,17 @@ class RunConfig:
     report: bool = False
     quiet: bool = False
     preset: str = "paper"
+    refine_checkpoint: str | None = None
 
 
 def fill_in(config: RunConfig) -> RunConfig:
     """Return the settings with what depends on the source of the pictures."""
-    own = config.images is not None
+    own, is_iem = config.images is not None, config.refine_checkpoint is None
     return dataclasses.replace(
         config,
         fit=config.fit or ("pad" if own else "crop"),
         resolution=config.resolution or ("original" if own else "model"),
-        polarity=config.polarity or ("border" if own else "start"),
+        polarity=config.polarity or ("border" if own and is_iem else "start"),
     )
 
 
@@ -198,6 +200,8 @@ def check_run_config(config: RunConfig) -> None:
     check_positive_integer("batch_size", config.batch_size)
     check_choice("split", config.split, ("train", "val", "test"))
     check_preset(config.preset, config.iem)
+    if config.refine_checkpoint is not None:
+        _check_network_alone(config)
     if config.platform is not None:
         check_choice("platform", config.platform, PLATFORMS)
     for name, choices in (("fit", FITS), ("resolution", RESOLUTIONS), ("polarity", POLARITIES)):
@@ -236,3 +240,12 @@ def check_preset(preset: str, config: IEMConfig) -> None:
         given = getattr(config, field.name)
         if preset != "paper" and field.name != "size" and given != field.default:
             raise UsageError(f"`preset` {preset} fixes `{field.name}` itself: leave it out, got {given!r}.")
+
+
+def _check_network_alone(config: RunConfig) -> None:
+    if config.preset != "paper":
+        raise UsageError(f"`refine_checkpoint` segments without IEM: leave `preset` out, got {config.preset}.")
+    for field in dataclasses.fields(IEMConfig):
+        given = getattr(config.iem, field.name)
+        if field.name != "size" and given != field.default:
+            raise UsageError(f"`refine_checkpoint` segments without IEM: leave `{field.name}` out, got {given!r}.")

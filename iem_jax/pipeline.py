@@ -5,8 +5,9 @@ import dataclasses
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -19,10 +20,11 @@ from iem_jax.data.cache import DecodedCache
 from iem_jax.data.demo import list_demo
 from iem_jax.data.folder import list_images
 from iem_jax.data.images import read_image
-from iem_jax.data.loader import load_samples
+from iem_jax.data.loader import Loaded, load_samples
 from iem_jax.data.names import printable
 from iem_jax.devices import choose_devices, describe
 from iem_jax.interrupt import Interrupt
+from iem_jax.network import identify, load_network
 from iem_jax.output.figures import contact_sheet
 from iem_jax.output.plots import check_plots
 from iem_jax.output.writer import FILES, FOLDERS, OutputError, Writer
@@ -31,7 +33,15 @@ from iem_jax.results import FAILED, Result, history_line, history_rows, make_res
 from iem_jax.stream import Clock, Computing, segment_stream
 from iem_jax.tables import say_outcome, write_tables
 
-DEMO_OUTPUT = "output/demo"
+DEMO_OUTPUT, DEMO_NETWORK_OUTPUT = "output/demo", "output/demo_network"
+
+
+class Outcome(NamedTuple):
+    """What a run came to."""
+
+    status: int  # the exit status: 0; 1 if pictures failed or were not all written; 130 after Ctrl-C
+    results: list[Result]  # of the pictures that are done, in order
+    interrupted: bool = False  # by Ctrl-C, be it after the last picture
 
 
 def run_pipeline(config: RunConfig, started: float | None = None) -> int:
@@ -48,13 +58,47 @@ def run_pipeline(config: RunConfig, started: float | None = None) -> int:
       UsageError: something cannot work; nothing has been computed.
     """
     started = time.perf_counter() if started is None else started
+    config = prepare(config)
+    model = None
+    if config.refine_checkpoint is not None:
+        model = load_network(config.refine_checkpoint, config.iem.size)
+    samples = list_samples(config)
+    try:
+        return run_samples(config, samples, model, started).status
+    except OutputError as error:
+        say_unwritten(error)
+        return 1
+
+
+def prepare(config: RunConfig) -> RunConfig:
+    """Return the settings with nothing left open.
+
+    Raises:
+      UsageError: something cannot work.
+    """
     check_run_config(config)
     config = fill_in(config)
     if config.figures:
         check_plots()
     if config.dataset_path is None and config.images is None:
-        config = dataclasses.replace(config, dataset="demo", output_dir=config.output_dir or DEMO_OUTPUT)
-    samples = list_samples(config)
+        usual = DEMO_OUTPUT if config.refine_checkpoint is None else DEMO_NETWORK_OUTPUT
+        config = dataclasses.replace(config, dataset="demo", output_dir=config.output_dir or usual)
+    return config
+
+
+def run_samples(config: RunConfig, samples: list[Sample], model: Any, started: float) -> Outcome:
+    """Do one run on pictures, from their files to the tables.
+
+    Args:
+      config: of `prepare`.
+      samples: the pictures.
+      model: a trained network, a `refine.ModelState`, or None for IEM.
+      started: see `run_pipeline`.
+
+    Raises:
+      UsageError: something cannot work; nothing has been computed.
+      OutputError: a file cannot be written.
+    """
     computing = Computing(
         config.iem,
         choose_devices(config.platform, config.devices),
@@ -62,25 +106,27 @@ def run_pipeline(config: RunConfig, started: float | None = None) -> int:
         config.preset,
         str(config.polarity),
         config.fit == "pad",
+        jax.device_get(model),
     )
+    network = None if model is None else identify(model)
     writer = Writer(Path(config.output_dir)) if config.output_dir is not None else None
-    try:
-        with warnings.catch_warnings(), open_output(writer, config, samples, computing.devices[0]) as output:
-            warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
-            return _run(config, samples, computing, output, started)
-    except OutputError as error:
-        say(f"{error}; the files written so far are whole, and the same command goes on from there.")
-        return 1
+    with warnings.catch_warnings(), open_output(writer, config, samples, computing.devices[0], network) as output:
+        warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
+        return _run(config, samples, computing, output, started)
 
 
-def list_samples(config: RunConfig) -> list[Sample]:
+def list_samples(config: RunConfig, written: Sequence[str] = (*FOLDERS, *FILES)) -> list[Sample]:
     """List the pictures of the run.
+
+    Args:
+      config: says where they are.
+      written: what may be written to `output_dir` and is therefore left out.
 
     Raises:
       UsageError: there are no such pictures, no such data set or no such layout.
     """
     if config.images is not None:
-        own = [Path(config.output_dir or ".", name) for name in (*FOLDERS, *FILES)]
+        own = [Path(config.output_dir or ".", name) for name in written]
         return list_images(config.images, config.masks, own)
     if config.dataset_path is None:
         return list_demo()
@@ -89,12 +135,25 @@ def list_samples(config: RunConfig) -> list[Sample]:
     return DATASETS[config.dataset](Path(config.dataset_path), config.split)
 
 
+def load_pictures(config: RunConfig, samples: list[Sample]) -> Iterator[Loaded]:
+    """Read pictures as the run sees them, in threads, in their order."""
+    # Data sets that are cropped are read as the reference reads them.
+    fit = None if config.images is None and config.fit == "crop" else config.fit
+    cache = DecodedCache(Path(config.cache_dir), config.iem.size, fit) if config.cache_dir is not None else None
+    return load_samples(samples, config.iem.size, fit, cache)
+
+
 def say(text: str) -> None:
     """Print a line to standard error, above the progress bar if there is one."""
     tqdm.write(text, file=sys.stderr)
 
 
-def _run(config: RunConfig, samples: list[Sample], computing: Computing, output: Output, started: float) -> int:
+def say_unwritten(error: OutputError) -> None:
+    """Say why a run ends before all is written."""
+    say(f"{error}; the files written so far are whole, and the same command goes on from there.")
+
+
+def _run(config: RunConfig, samples: list[Sample], computing: Computing, output: Output, started: float) -> Outcome:
     tell = (lambda text: None) if config.quiet else say
     tell(f"{len(samples)} pictures on {describe(computing.devices)}")
     if config.masks is not None:
@@ -109,8 +168,8 @@ def _run(config: RunConfig, samples: list[Sample], computing: Computing, output:
         results = list(_work(config, samples, computing, output, clock, interrupt))
     if interrupt.requested and len(results) < len(samples):
         say(f"interrupted: {len(results)} of {len(samples)} pictures are done; the same command goes on from there.")
-        return 130
-    _print(config, f"IEM finished in {clock['total']:.1f} seconds")
+        return Outcome(130, results, True)
+    _print(config, f"{'IEM' if computing.model is None else 'SegNet'} finished in {clock['total']:.1f} seconds")
     for result in output.problems.values():
         say(f"{printable(result.name)}: {result.problem}")
     results = [output.problems.get(result.name, result) for result in results]
@@ -120,7 +179,8 @@ def _run(config: RunConfig, samples: list[Sample], computing: Computing, output:
             _write_demo_sheet(output.writer, samples)
         tell(f"results are in {output.writer.folder}")
     say_outcome(results, tell)
-    return 1 if any(result.status == FAILED for result in results) or output.problems else 0
+    failed = any(result.status == FAILED for result in results) or output.problems
+    return Outcome(1 if failed else 0, results, interrupt.requested)
 
 
 def _work(
@@ -161,10 +221,7 @@ def _segment(
     """Segment the pending samples and hand them to be written."""
     if not output.pending:
         return
-    # Data sets that are cropped are read as the reference reads them.
-    fit = None if config.images is None and config.fit == "crop" else config.fit
-    cache = DecodedCache(Path(config.cache_dir), config.iem.size, fit) if config.cache_dir is not None else None
-    loaded = clock.timed("load", load_samples(output.pending, config.iem.size, fit, cache))
+    loaded = clock.timed("load", load_pictures(config, output.pending))
     for item, judged in segment_stream(interrupt.until(loaded), computing, clock):
         result = make_result(item, judged)
         with clock.measure("write"):

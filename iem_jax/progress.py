@@ -75,9 +75,9 @@ class Output:
 
 @contextlib.contextmanager
 def open_output(
-    writer: Writer | None, config: RunConfig, samples: list[Sample], device: jax.Device
+    writer: Writer | None, config: RunConfig, samples: list[Sample], device: jax.Device, network: str | None
 ) -> Iterator[Output]:
-    """Begin or go on with a run in the writer's folder.
+    """Begin or go on with a run in the writer's folder; `network` identifies the one that segments, None for IEM.
 
     Raises:
       UsageError: the folder holds another run.
@@ -85,18 +85,19 @@ def open_output(
     if writer is None:
         yield Output(samples, None)
         return
-    with open_manifest(writer, settings_of(config), config.overwrite) as manifest:
+    with open_manifest(writer, settings_of(config, network), config.overwrite) as manifest:
         yield Output(samples, Target(writer, Products(writer, config, device), manifest))
 
 
-def settings_of(config: RunConfig) -> dict[str, Any]:
-    """Return all settings that the bytes of the files depend on."""
+def settings_of(config: RunConfig, network: str | None = None) -> dict[str, Any]:
+    """Return all settings that the bytes of the files depend on, the network's identity among them."""
     paths = {
         name: None if value is None else os.path.abspath(value)
         for name, value in (("dataset_path", config.dataset_path), ("images", config.images), ("masks", config.masks))
     }
     source = {"dataset": config.dataset, "split": config.split} if config.images is None else {}
-    own = {"iem_jax": iem_jax.__version__, "preset": config.preset}
+    preset = config.preset if network is None else "network"
+    own = {"iem_jax": iem_jax.__version__, "preset": preset, "network": network}
     own |= {name: getattr(config, name) for name in ("fit", "resolution", "polarity")}
     return own | dataclasses.asdict(config.iem) | source | paths
 

@@ -80,7 +80,7 @@ def search(
         )
     with jax.named_scope("choose"):
         contrasts = jax.vmap(lambda mask: boundary_contrast(lab, mask, valid))(refined)
-    return _finish(image, refined[jnp.argmax(contrasts)], ground_truth, valid)
+    return number_mask(image, refined[jnp.argmax(contrasts)], ground_truth, valid)
 
 
 def candidates(
@@ -192,7 +192,7 @@ def _for_each(function: Callable[[Any], Array], members: Any) -> Array:
     )
 
 
-def _finish(
+def number_mask(
     image: Float[Array, "h w 3"],
     mask: Bool[Array, "h w"],
     ground_truth: Bool[Array, "h w"] | None,

@@ -16,6 +16,7 @@ from iem_jax.batch import default_chunk_size, segment
 from iem_jax.config import IEMConfig
 from iem_jax.data.loader import Loaded, make_chunk
 from iem_jax.judging import Judged, judge
+from iem_jax.network import segment_by_network
 from iem_jax.presets import segment_best
 
 PICTURES = {"cpu": 16}  # for each device and call, if a chunk is smaller
@@ -59,6 +60,7 @@ class Computing:
       preset: "paper" for the algorithm with `config`, or another preset.
       polarity: which side is the object, see `judging.judge`.
       padded: pictures may not fill their squares.
+      model: a trained network, a `refine.ModelState` of NumPy arrays, that segments instead; None for IEM.
     """
 
     config: IEMConfig
@@ -67,6 +69,7 @@ class Computing:
     preset: str = "paper"
     polarity: str = "start"
     padded: bool = False
+    model: Any = None
 
 
 def segment_stream(
@@ -102,12 +105,14 @@ def _groups(items: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
 
 
 class _Worker:
-    """Runs `segment` on groups of one shape, with one compiled program, in smaller chunks if memory runs out."""
+    """Segments groups of one shape, with one compiled program, in smaller chunks if memory runs out."""
 
     def __init__(self, computing: Computing, clock: Clock):
         platform, size = computing.devices[0].platform, computing.config.size
         self.chunk_size = default_chunk_size(size, size, platform)
         each = max(PICTURES.get(platform, 0) // self.chunk_size, 1) * self.chunk_size
+        if computing.model is not None:  # XLA's convolutions on CPUs are slow in a loop over chunks
+            each = self.chunk_size = 1 if platform == "cpu" else self.chunk_size
         self.group_size = each * len(computing.devices)
         self._computing, self._clock = computing, clock
 
@@ -145,7 +150,9 @@ class _Worker:
     def _judge(self, chunk: dict[str, Any]) -> Judged:
         how = self._computing
         shared: Any = {"chunk_size": self.chunk_size, "devices": how.devices}
-        if how.preset == "paper":
+        if how.model is not None:
+            result = segment_by_network(model=how.model, **chunk, **shared)
+        elif how.preset == "paper":
             result = segment(config=how.config, early_finish=how.early_finish, **chunk, **shared)
         else:
             result = segment_best(preset=how.preset, **chunk, **shared)

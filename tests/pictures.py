@@ -60,5 +60,11 @@ def write_flowers(root: Path, number: int, size: int = 32, masks: str = "segmim"
 
 
 def write_setid(root: Path, ids: Sequence[int] | np.ndarray) -> None:
+    """Write splits: test has the ids, val too, backwards, train the first one."""
     table = np.asarray(ids, np.uint16)[None]
     scipy.io.savemat(root / "setid.mat", {"trnid": table, "valid": table[:, ::-1], "tstid": table[:, :1]})
+
+
+def write_splits(root: Path, train: Sequence[int], test: Sequence[int]) -> None:
+    splits = {"tstid": train, "valid": test, "trnid": test}  # as ReDO calls them
+    scipy.io.savemat(root / "setid.mat", {key: np.asarray(ids, np.uint16)[None] for key, ids in splits.items()})

@@ -47,6 +47,22 @@ SETTINGS = [
     (["--scale_facto=2"], ["scale_facto", "scale_factor"]),
     (["--flagfile=nowhere.flags"], ["nowhere.flags"]),
     (["another_folder"], ["another_folder"]),
+    *[
+        (["--refine", f"--refine_{setting}"], [f"refine_{setting.split('=')[0]}", setting.split("=")[1]])
+        for setting in (
+            *("width=6", "depth=0", "shrink=-1", "steps=0", "steps=1.5", "batch_size=0", "folds=0", "dtype=int8"),
+            *("learning_rate=0", "learning_rate=nan", "warmup=1", "ema=1", "crop_scale=0", "trust=2", "seed=-1"),
+        )
+    ],
+    (["--refine", "--size=30"], ["size", "4", "30"]),
+    (["--refine", "--refine_shrink=3"], ["size", "refine_shrink", "12", "128"]),
+    (["--refine", "--refine_checkpoint=folder"], ["refine", "refine_checkpoint"]),
+    (["--refine"], ["at least 2 pictures", "1"]),
+    (["--refine_steps=7"], ["refine_steps", "refine", "7"]),
+    (["--refine-width", "8"], ["refine_width", "refine", "8"]),
+    (["--refine_checkpoint=nowhere"], ["refine_checkpoint", "nowhere"]),
+    (["--refine_checkpoint=nowhere", "--preset=best"], ["refine_checkpoint", "preset", "best"]),
+    (["--refine_checkpoint=nowhere", "--sigma=2.0"], ["refine_checkpoint", "sigma", "2.0"]),
 ]
 
 

@@ -51,7 +51,7 @@ def test_stopped_training_goes_on_bit_for_bit(number, pictures, trained, tmp_pat
     steps = []
     model = fit(pictures.images, masks, CONFIG, folder=tmp_path, report=lambda row: steps.append((row.stage, row.step)))
     every = [(stage, step) for stage in ("fold_0", "fold_1", "net") for step in (2, 4)]
-    assert steps == every[number:]
+    assert steps == every[number - 1 :]  # what was reported but not yet written is done again
     assert_same(model.parameters, trained[1].parameters)
 
 

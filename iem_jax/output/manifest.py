@@ -62,7 +62,7 @@ def open_manifest(writer: Writer, settings: Mapping[str, Any], overwrite: bool) 
     Raises:
       UsageError: the folder holds a run with other settings or files of unknown origin, or a run is working in it.
     """
-    with _lock(writer.folder):
+    with lock_folder(writer.folder):
         writer.remove_unfinished()
         path = writer.folder / NAME
         if overwrite:
@@ -75,6 +75,25 @@ def open_manifest(writer: Writer, settings: Mapping[str, Any], overwrite: bool) 
             yield Manifest(writer, settings, records, file)
 
 
+def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Check, before a run that begins with other work, that its folder holds no run that differs in these settings.
+
+    Raises:
+      UsageError: it does, or files of unknown origin.
+    """
+    path = folder / NAME
+    if not path.exists():
+        _check_unused(folder, False)
+        return
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.readline())
+    except ValueError:
+        found = None  # of a damaged one `open_manifest` will speak
+    if isinstance(found, dict):
+        _check_same(path, found, settings)
+
+
 def _read(path: Path, settings: Mapping[str, Any]) -> dict[str, Record]:
     """Read the records of a run with the same settings; drops a last line that was cut off."""
     data = path.read_bytes()
@@ -82,23 +101,24 @@ def _read(path: Path, settings: Mapping[str, Any]) -> dict[str, Record]:
     try:
         found, *records = map(json.loads, whole.splitlines())
         by_name = {record["name"]: record for record in records}
-        differing = [f"{key} {found.get(key)!r} there, {settings[key]!r} here" for key in _differing(found, settings)]
+        if set(found) != set(settings):
+            raise ValueError("it is of another version")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{path} is damaged ({error}): give another `output_dir`, or `overwrite`.") from error
-    if differing:
-        raise UsageError(
-            f"`output_dir` {path.parent} holds a run with other settings ({'; '.join(differing)}): give the same, "
-            "another folder, or `overwrite`."
-        )
+    _check_same(path, found, settings)
     if len(whole) < len(data):
         os.truncate(path, len(whole))
     return by_name
 
 
-def _differing(found: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    if set(found) != set(settings):
-        raise ValueError("it is of another version")
-    return [key for key in settings if found[key] != settings[key]]
+def _check_same(path: Path, found: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    differing = [key for key, here in settings.items() if found.get(key) != here]
+    if differing:
+        named = "; ".join(f"{key} {found.get(key)!r} there, {settings[key]!r} here" for key in differing)
+        raise UsageError(
+            f"`output_dir` {path.parent} holds a run with other settings ({named}): give the same, "
+            "another folder, or `overwrite`."
+        )
 
 
 def _check_unused(folder: Path, overwrite: bool) -> None:
@@ -128,7 +148,12 @@ def _remove_all(writer: Writer) -> None:
 
 
 @contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder during the block.
+
+    Raises:
+      UsageError: one is working in it.
+    """
     if fcntl is None:
         yield
         return

@@ -21,9 +21,21 @@ METRICS_COLUMNS = (
     *("name", "status", "inp_error", "accuracy", "iou", "dice"),
     *("accuracy_fixed", "iou_fixed", "dice_fixed", "confidence"),
 )
+COMPARISON_COLUMNS = (
+    "name",
+    *(f"{side}_{score}" for score in ("accuracy", "iou", "iou_fixed", "dice") for side in ("iem", "net")),
+)
 HISTORY_COLUMNS = ("iteration", "inp_error", "accuracy", "iou", "miou", "dice")
 FOLDERS = ("masks", "cutouts", "overlays", "panels", "thumbnails", "figures")  # all that a run writes lies in these
-FILES = ("manifest.jsonl", "metrics.csv", "history.csv", "summary.json", "report.html", "contact_sheet.png")
+FILES = (
+    "manifest.jsonl",
+    "metrics.csv",
+    "history.csv",
+    "summary.json",
+    "report.html",
+    "contact_sheet.png",
+    "comparison.csv",
+)
 UNFINISHED = ".writing-"  # how files are called while they are written
 LARGE = 1_000_000  # pixels from which a PNG is compressed for speed
 FORMATS = {".png": "PNG", ".jpg": "JPEG"}
@@ -76,6 +88,10 @@ class Writer:
     def write_history(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write history.csv, a row per iteration; absent values are empty fields."""
         self._write_csv("history.csv", HISTORY_COLUMNS, rows)
+
+    def write_comparison(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write comparison.csv, a row per image; absent values are empty fields."""
+        self._write_csv("comparison.csv", COMPARISON_COLUMNS, rows)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json; NaN, which JSON does not know, becomes null."""

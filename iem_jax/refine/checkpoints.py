@@ -5,7 +5,10 @@ beside them the settings that both depend on.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import json
+import shutil
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,14 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from iem_jax.config import UsageError
-from iem_jax.refine.config import RefineConfig
 from iem_jax.refine.model import ModelState, NetConfig, init_parameters
 from iem_jax.refine.train import TrainState, init_training
+from iem_jax.refine_config import RefineConfig
 
+LAST = "net"  # the stage whose network predicts
 KEPT = 2  # the last ones, so that there is one to go back to
+SETTINGS = "_CHECKPOINT_METADATA"  # orbax's file, which holds them
+CHECKSUMS = "checksums.json"
 FREE = ("checkpoint_every", "scan_steps")  # settings that change no weight
 
 
@@ -66,6 +72,7 @@ class Checkpoints:
         if self._checkpointer.latest is None or self._checkpointer.latest.step < step:
             parts = {"network": state.average, "training": state}
             self._checkpointer.save_checkpointables(step, parts, force=True, custom_metadata=self._settings)
+            _write_checksums(self.folder / str(step))
 
     def restore(self) -> TrainState | None:
         """Read the last checkpoint; None if there is none.
@@ -75,7 +82,8 @@ class Checkpoints:
         """
         if self.latest is None:
             return None
-        found = _read_settings(self.latest)
+        _check_files(self.latest, "training")
+        found = _read_metadata(self.latest).custom_metadata
         if found != self._settings:
             raise UsageError(
                 f"{self.latest} belongs to another training ({_difference(found, self._settings)}): use another output "
@@ -88,25 +96,38 @@ def load_model(folder: str | Path) -> ModelState:
     """Read a trained network.
 
     Args:
-      folder: of a training, whose last checkpoint is taken, or of one checkpoint.
+      folder: of one checkpoint, of a network, whose last checkpoint is taken, of a training, or of its run.
 
     Raises:
       UsageError: there is none, it is damaged, or its weights are not those of the network that it names.
     """
     path = _find(Path(folder))
+    _check_files(path, "network")
+    found = _read_metadata(path)
     try:
-        net = NetConfig(**_read_settings(path)["net"])
+        net = NetConfig(**found.custom_metadata["net"])
         abstract = _abstract(jax.eval_shape(lambda: init_parameters(jax.random.key(0), net)))
-    except (KeyError, TypeError, ValueError) as error:
+        fits = _shapes(found.metadata["network"]) == _shapes(abstract)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _damaged(path) from error
+    if not fits:
+        raise _damaged(path)
     return ModelState(_load(path, "network", abstract), net)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of all stages of a training, whole or not, and nothing else."""
+    for stage in [path for path in folder.iterdir() if path.is_dir()]:
+        names = [path.name for path in stage.iterdir()]
+        if names and all(name.split(".")[0].isdigit() for name in names):  # half-written ones have an ending
+            shutil.rmtree(stage)
 
 
 def _find(folder: Path) -> Path:
     if (folder / "network").is_dir():
         return folder
-    if folder.is_dir():
-        steps = [path for path in folder.iterdir() if path.name.isdigit() and (path / "network").is_dir()]
+    for place in (folder, folder / LAST, folder / "refine" / LAST):
+        steps = [path for path in place.glob("*/") if path.name.isdigit() and (path / "network").is_dir()]
         if steps:
             return max(steps, key=lambda path: int(path.name))
     raise UsageError(f"`refine_checkpoint` must be a folder with checkpoints of a SegNet: there is none in {folder}.")
@@ -117,24 +138,52 @@ def _open(folder: Path) -> ocp.training.Checkpointer:
     return ocp.training.Checkpointer(str(folder.absolute()), preservation_policy=policy, cleanup_tmp_directories=True)
 
 
-def _read_settings(path: Path) -> Mapping[str, Any]:
-    try:
-        settings: Any = ocp.checkpointables_metadata(str(path.absolute())).custom_metadata
-    except Exception as error:  # orbax raises many kinds on damaged files
-        raise _damaged(path) from error
-    if not settings:
+def _read_metadata(path: Path) -> Any:
+    found = _read(path, lambda: ocp.checkpointables_metadata(str(path.absolute())))
+    if not found.custom_metadata:
         raise _damaged(path)
-    return settings
+    return found
 
 
 def _load(path: Path, name: str, abstract: Any) -> Any:
-    try:
-        tree = ocp.load_checkpointables(str(path.absolute()), {name: abstract})[name]
-    except Exception as error:  # orbax raises many kinds on damaged files and on other shapes
-        raise _damaged(path) from error
+    tree = _read(path, lambda: ocp.load_checkpointables(str(path.absolute()), {name: abstract})[name])
     if not all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(tree) if _is_float(leaf)):
         raise _damaged(path)
     return tree
+
+
+def _read(path: Path, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except Exception as error:  # orbax raises many kinds on damaged files and on other shapes
+        raise _damaged(path) from error
+
+
+def _write_checksums(path: Path) -> None:
+    """Write a checksum of each file of a checkpoint: of a damaged one, orbax logs pages from several threads."""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    codes = {file.relative_to(path).as_posix(): zlib.crc32(file.read_bytes()) for file in files}
+    half_written = path / f".{CHECKSUMS}"
+    half_written.write_text(json.dumps(codes))
+    half_written.replace(path / CHECKSUMS)
+
+
+def _check_files(path: Path, part: str) -> None:
+    """Check the files of one part; there are no checksums if the training was killed before it could write them."""
+    if not (path / CHECKSUMS).exists():
+        return
+    try:
+        codes = json.loads((path / CHECKSUMS).read_text())
+        wanted = {name: code for name, code in codes.items() if name.split("/")[0] in (part, SETTINGS)}
+        whole = all(zlib.crc32((path / name).read_bytes()) == code for name, code in wanted.items())
+    except (OSError, ValueError, AttributeError) as error:
+        raise _damaged(path) from error
+    if not whole:
+        raise _damaged(path)
+
+
+def _shapes(tree: Any) -> list[tuple[int, ...]]:
+    return [tuple(leaf.shape) for leaf in jax.tree.leaves(tree)]
 
 
 def _is_float(leaf: jax.Array) -> bool:

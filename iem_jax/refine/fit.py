@@ -21,7 +21,6 @@ from jaxtyping import Array, Shaped
 
 from iem_jax.config import UsageError
 from iem_jax.refine.checkpoints import Checkpoints
-from iem_jax.refine.config import RefineConfig, check_refine_config
 from iem_jax.refine.model import ModelState, NetConfig, check_images, predict
 from iem_jax.refine.train import (
     Pictures,
@@ -34,6 +33,7 @@ from iem_jax.refine.train import (
     train_step,
     train_steps,
 )
+from iem_jax.refine_config import RefineConfig, check_refine_config
 
 SCAN_STEPS = {"cpu": 1, "gpu": 20}  # steps a call
 PREDICTED = 16  # pictures predicted side by side
@@ -90,7 +90,7 @@ def fit(
       key: randomness; None makes it from `config.seed`.
       devices: those to train on, if the batch can be divided among them; None takes all local ones.
       folder: for checkpoints; None writes none.
-      report: called at each checkpoint.
+      report: called before each checkpoint.
 
     Returns:
       The trained network, for `predict`.
@@ -192,11 +192,11 @@ class _Trainer:
             losses += np.asarray(info.loss).tolist()
             step += number
             if step % config.checkpoint_every == 0 or step == config.steps:
-                if checkpoints is not None:
-                    checkpoints.save(state)
                 held_out = held_out_loss(ModelState(jax.device_get(state.average), self.net), kept)
                 self.report(Progress(stage, step, float(np.mean(losses)), held_out))
                 losses = []
+                if checkpoints is not None:  # after the report: one that a kill takes away is made again
+                    checkpoints.save(state)
         return state
 
 

@@ -1,4 +1,4 @@
-"""Settings of the refinement and the checks that run before anything is computed."""
+"""Settings of the network and its training (`refine`), and the checks that run before anything is computed."""
 
 import dataclasses
 import math
