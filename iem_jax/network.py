@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 
 from iem_jax.batch import make_batch, segment_batch
 from iem_jax.config import UsageError
+from iem_jax.polish import polish
 from iem_jax.refine_config import check_size
 from iem_jax.search import number_mask
 from iem_jax.solver import Segmentation
@@ -97,5 +98,7 @@ def _segment_one(
 
     valid = jnp.ones(image.shape[:2], bool) if valid is None else valid
     with jax.named_scope("network"):
-        probability = predict(model, image[None])[0]
-    return number_mask(image, (probability > 0.5) & valid, ground_truth, valid)
+        mask = (predict(model, image[None])[0] > 0.5) & valid
+    with jax.named_scope("polish"):
+        mask = polish(image, mask, model.net.polish, valid)
+    return number_mask(image, mask, ground_truth, valid)

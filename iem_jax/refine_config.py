@@ -16,8 +16,10 @@ class RefineConfig:
       width: channels of the residual blocks; divisible by 4, which gives the widths of the outer layers.
       depth: number of residual blocks; >= 1.
       shrink: the network works on pictures whose sides are divided by this, and its answer is interpolated back; >= 1.
+      polish: rounds in which masks are fitted to the colours of their own pictures, before the training and after the
+        prediction; 0 leaves them as they are.
       dtype: of the activations, "float32" or "bfloat16"; weights, statistics and the loss are float32.
-      steps: training steps of each network; >= 1.
+      steps: training steps; >= 1.
       batch_size: pictures a step; >= 1.
       learning_rate: peak of the schedule: linear warm-up, then cosine decay to 0; > 0.
       warmup: part of the steps that warms up; in [0, 1).
@@ -25,10 +27,7 @@ class RefineConfig:
       ema: decay of the running average of the weights that predicts; in [0, 1).
       crop_scale: smallest side of a random crop, as a part of the picture's side; in (0, 1].
       jitter: strength of the random brightness, contrast, saturation and channel gains; in [0, 1).
-      folds: networks of the first round, each trained without one of as many parts of the pictures, whose targets it
-        then predicts; 1 leaves that round out.
-      trust: weight of IEM's own mask in the targets of the second round, the rest is the prediction of the fold's
-        network; in [0, 1].
+      turns: learn from pictures that are upside down or on their sides, too.
       checkpoint_every: steps between checkpoints; >= 1.
       scan_steps: steps in one call of the compiled program; 0 for 1 on CPUs, whose convolutions are slow in a loop,
         and 20 elsewhere.
@@ -37,18 +36,18 @@ class RefineConfig:
 
     width: int = 64
     depth: int = 3
-    shrink: int = 1
+    shrink: int = 2
+    polish: int = 3
     dtype: str = "float32"
     steps: int = 3000
     batch_size: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     warmup: float = 0.05
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     ema: float = 0.998
-    crop_scale: float = 0.5
+    crop_scale: float = 1.0
     jitter: float = 0.3
-    folds: int = 2
-    trust: float = 0.5
+    turns: bool = True
     checkpoint_every: int = 200
     scan_steps: int = 0
     seed: int = 0
@@ -60,18 +59,19 @@ def check_refine_config(config: RefineConfig) -> None:
     Raises:
       UsageError: a field breaks its rule; the text names the field, the rule and the value.
     """
-    for name in ("width", "depth", "shrink", "steps", "batch_size", "folds", "checkpoint_every"):
+    for name in ("width", "depth", "shrink", "steps", "batch_size", "checkpoint_every"):
         check_positive_integer(f"refine_{name}", getattr(config, name))
     if config.width % 4:
         raise UsageError(f"`refine_width` must be divisible by 4, got {config.width}.")
     if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
         raise UsageError(f"`refine_seed` must be an integer from 0 to 2**32 - 1, got {config.seed}.")
-    if not isinstance(config.scan_steps, int) or config.scan_steps < 0:
-        raise UsageError(f"`refine_scan_steps` must be an integer >= 0, got {config.scan_steps}.")
+    for name in ("polish", "scan_steps"):
+        value = getattr(config, name)
+        if not isinstance(value, int) or value < 0:
+            raise UsageError(f"`refine_{name}` must be an integer >= 0, got {value}.")
     check_choice("refine_dtype", config.dtype, DTYPES)
     _check_number("learning_rate", config.learning_rate, "> 0", config.learning_rate > 0)
     _check_number("weight_decay", config.weight_decay, ">= 0", config.weight_decay >= 0)
-    _check_number("trust", config.trust, "from 0 to 1", 0 <= config.trust <= 1)
     _check_number("crop_scale", config.crop_scale, "> 0 and <= 1", 0 < config.crop_scale <= 1)
     for name in ("warmup", "ema", "jitter"):
         value = getattr(config, name)

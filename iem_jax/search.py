@@ -20,6 +20,7 @@ from iem_jax.frames import to_frame
 from iem_jax.inpainting import frame_for
 from iem_jax.masks import centred_square
 from iem_jax.objective import closed_form_gradient, make_foreground
+from iem_jax.polish import LEAST
 from iem_jax.solver import EMPTY, FULL, OK, IEMInfo, IEMState, Segmentation, init, step
 
 WORKING_SIDE = 64  # candidates work on a grid of about this side
@@ -27,7 +28,7 @@ COLOUR_WEIGHT = 2e-3 * WORKING_SIDE**2  # of the log odds beside the gradient, o
 DIVERSITY_WEIGHT = 4e-3 * WORKING_SIDE**2  # lmbda, likewise: the paper's at 128 x 128
 SQUARES = (3, 4, 5, 6)  # of the softened centred square: the margins, as parts of the picture
 PEAK = 0.9  # of a Gaussian start
-LEAST_OF_CANDIDATE, LEAST = 0.01, 0.0025  # fractions of the picture that a side must keep
+LEAST_OF_CANDIDATE = 0.01  # fraction of the picture that a side must keep, afterwards LEAST
 
 
 @jax.tree_util.register_static

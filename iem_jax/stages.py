@@ -36,7 +36,7 @@ from iem_jax.pipeline import (
 )
 from iem_jax.progress import settings_of
 from iem_jax.refine_config import RefineConfig, check_refine_config, check_size
-from iem_jax.results import VALID
+from iem_jax.solver import OK, STATUSES
 
 TRAINING, TRAIN, IEM = "refine", "refine/train", "iem"
 WRITTEN = (
@@ -153,9 +153,9 @@ def _do_stages(
         remove_training(folder / TRAINING)
     tell(f"stage 1 of 4: IEM on {len(train)} pictures to learn from")
     first = _run_silently(plan.train, train, started)
-    confidences = {result.name: result.confidence or 0.0 for result in first.results if result.status in VALID}
-    tell(f"stage 2 of 4: training on {len(confidences)} of {len(train)} masks")
-    learned = collect(load_pictures(plan.train, train), folder / TRAIN, confidences)
+    certain = {result.name for result in first.results if result.status == STATUSES[OK]}
+    tell(f"stage 2 of 4: training on {len(certain)} of {len(train)} masks, the others are uncertain or failed")
+    learned = collect(load_pictures(plan.train, train), folder / TRAIN, certain)
     devices = list(choose_devices(plan.net.platform, plan.net.devices))
     model = train_on(learned, refine, folder / TRAINING, devices, tell)
     del learned

@@ -1,19 +1,20 @@
 """From IEM's masks of pictures to a trained network, with the files that show how it went."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from iem_jax.data.loader import Loaded
 from iem_jax.output.writer import Writer
+from iem_jax.polish import polish_all
 from iem_jax.refine import ModelState, TrainingError, fit
-from iem_jax.refine.checkpoints import remove_checkpoints
+from iem_jax.refine.checkpoints import NET, remove_checkpoints
 from iem_jax.refine.curves import draw_curves, history_table, read_history
 from iem_jax.refine.fit import Progress
 from iem_jax.refine_config import RefineConfig
@@ -25,17 +26,17 @@ class Learned(NamedTuple):
     """What a network learns from; rows of one another."""
 
     images: UInt8[np.ndarray, "n h w 3"]
-    masks: Bool[np.ndarray, "n h w"]  # false where a picture was padded
-    confidence: Float[np.ndarray, " n"]  # in each mask, in [0, 1]
+    masks: Bool[np.ndarray, "n h w"]
+    valid: Bool[np.ndarray, "n h w"]  # false where a picture was padded
 
 
-def collect(items: Iterable[Loaded], folder: Path, confidences: Mapping[str, float]) -> Learned:
+def collect(items: Iterable[Loaded], folder: Path, names: Collection[str]) -> Learned:
     """Read the masks that a run wrote, each beside its picture.
 
     Args:
-      items: the pictures; those that have gone since or are not in `confidences` are left out.
+      items: the pictures; those that have gone since are left out.
       folder: of the run, whose masks are of the model's resolution.
-      confidences: of the masks, by name.
+      names: of the pictures whose masks are to be learned from.
 
     Raises:
       TrainingError: there are fewer than two.
@@ -43,26 +44,26 @@ def collect(items: Iterable[Loaded], folder: Path, confidences: Mapping[str, flo
     found, number = [], 0
     for item in items:
         number += 1
-        if item.image is not None and item.sample.name in confidences:
-            found.append((item.image, _read_mask(item, folder), confidences[item.sample.name]))
+        if item.image is not None and item.sample.name in names:
+            found.append((item.image, *_read_mask(item, folder)))
     if len(found) < 2:
         raise TrainingError(
             f"The network needs at least 2 pictures with a mask to learn from: {len(found)} of {number} could be read "
-            "and segmented."
+            "and segmented with confidence."
         )
-    images, masks, certain = zip(*found, strict=True)
-    return Learned(np.stack(images), np.stack(masks), np.array(certain, np.float32))
+    return Learned(*(np.stack(arrays) for arrays in zip(*found, strict=True)))
 
 
-def _read_mask(item: Loaded, folder: Path) -> Bool[np.ndarray, "h w"]:
+def _read_mask(item: Loaded, folder: Path) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """Return a mask in its square, and which pixels are the picture's own."""
     with Image.open(folder / "masks" / f"{item.sample.name}.png") as image:
         mask = np.asarray(image) > 0
     if item.placement is None:
-        return mask
-    square = np.zeros(np.asarray(item.image).shape[:2], bool)
+        return mask, np.ones_like(mask)
+    square = np.zeros((2, *np.asarray(item.image).shape[:2]), bool)
     left, top, right, bottom = item.placement.box
-    square[top:bottom, left:right] = mask
-    return square
+    square[:, top:bottom, left:right] = mask, np.ones_like(mask)
+    return square[0], square[1]
 
 
 def train_on(
@@ -90,17 +91,18 @@ def train_on(
     progress = read_history(folder / HISTORY)
 
     def report(row: Progress) -> None:
-        progress[row.stage, row.step] = row
+        progress[row.step] = row
         writer.write_text(HISTORY, [history_table(progress.values())])
         writer.write_image(CURVES, draw_curves(list(progress.values())))
-        held_out = "" if math.isnan(row.held_out) else f", on held-out pictures {row.held_out:.4f}"
-        tell(f"{row.stage} step {row.step}/{config.steps}: loss {row.loss:.4f}{held_out}")
+        held_out = f"; on held-out masks {row.held_out:.4f}, IoU {row.agreement:.3f}"
+        tell(f"step {row.step}/{config.steps}: loss {row.loss:.4f}{'' if math.isnan(row.held_out) else held_out}")
 
-    return fit(learned.images, learned.masks, config, devices=devices, folder=folder, report=report)
+    masks = np.asarray(polish_all(learned.images, learned.masks, config.polish, learned.valid))
+    return fit(learned.images, masks, config, devices=devices, folder=folder / NET, report=report)
 
 
 def remove_training(folder: Path) -> None:
     """Remove what `train_on` wrote to a folder, and nothing else."""
     for name in (HISTORY, CURVES):
         (folder / name).unlink(missing_ok=True)
-    remove_checkpoints(folder)
+    remove_checkpoints(folder / NET)

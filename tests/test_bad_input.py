@@ -50,8 +50,8 @@ SETTINGS = [
     *[
         (["--refine", f"--refine_{setting}"], [f"refine_{setting.split('=')[0]}", setting.split("=")[1]])
         for setting in (
-            *("width=6", "depth=0", "shrink=-1", "steps=0", "steps=1.5", "batch_size=0", "folds=0", "dtype=int8"),
-            *("learning_rate=0", "learning_rate=nan", "warmup=1", "ema=1", "crop_scale=0", "trust=2", "seed=-1"),
+            *("width=6", "depth=0", "shrink=-1", "steps=0", "steps=1.5", "batch_size=0", "polish=-1", "dtype=int8"),
+            *("learning_rate=0", "learning_rate=nan", "warmup=1", "ema=1", "crop_scale=0", "seed=-1"),
         )
     ],
     (["--refine", "--size=30"], ["size", "4", "30"]),

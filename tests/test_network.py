@@ -221,14 +221,15 @@ def test_masks_are_read_back_into_their_squares(tmp_path):
     for name in ("a", "b", "c"):
         Image.fromarray(mask).save(tmp_path / f"masks/{name}.png")
         items.append(Loaded(Sample(name, Path("absent")), picture, placement=place((40, 20), 16, "pad")))
-    learned = collect(items, tmp_path, {"a": 0.5, "c": 0.75, "broken": 1.0})
+    learned = collect(items, tmp_path, {"a", "c", "broken"})
     assert learned.images.shape == (2, 16, 16, 3)
-    np.testing.assert_array_equal(learned.confidence, np.float32([0.5, 0.75]))
+    assert (learned.valid.sum((1, 2)) == 8 * 16).all()
+    assert learned.valid[0, 4:12].all()
     np.testing.assert_array_equal(learned.masks[1, 4:12], mask)
     assert not learned.masks[:, :4].any()
     assert not learned.masks[:, 12:].any()
     with pytest.raises(TrainingError, match="1 of 4 could be read"):
-        collect(items, tmp_path, {"b": 0.5})
+        collect(items, tmp_path, {"b"})
 
 
 def test_only_checkpoints_are_removed(checkpoint, tmp_path):
@@ -237,5 +238,7 @@ def test_only_checkpoints_are_removed(checkpoint, tmp_path):
     for name in ("train/masks", "mine", "empty"):
         (tmp_path / "refine" / name).mkdir(parents=True)
     (tmp_path / "refine/mine/notes.txt").write_text("kept")
+    remove_checkpoints(tmp_path / "refine/net")
     remove_checkpoints(tmp_path / "refine")
-    assert {path.name for path in (tmp_path / "refine").iterdir()} == {"train", "mine", "empty"}
+    names = {path.relative_to(tmp_path / "refine").as_posix() for path in tmp_path.glob("refine/**")}
+    assert names == {".", "net", "train", "train/masks", "mine", "empty"}

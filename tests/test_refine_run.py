@@ -26,7 +26,7 @@ from iem_jax.stages import run_stages
 ROOT = Path(__file__).parents[1]
 IEM = IEMConfig(size=32, iters=3)
 REFINE = RefineConfig(
-    width=8, depth=1, shrink=2, steps=12, batch_size=4, checkpoint_every=2, folds=1, learning_rate=0.01, ema=0.8
+    width=8, depth=1, shrink=2, steps=12, batch_size=4, checkpoint_every=2, learning_rate=0.01, ema=0.8
 )
 FLAGS = [f"--refine_{name}={value}" for name, value in dataclasses.asdict(REFINE).items()]
 
@@ -67,7 +67,7 @@ def test_files(whole):
         assert {path.name for path in (whole / folder / "masks").iterdir()} == {f"image_{n:05d}.png" for n in names}
         assert (whole / folder / "summary.json").is_file()
     rows = table(whole / "refine/history.csv")
-    assert [(row["stage"], row["step"]) for row in rows] == [("net", str(step)) for step in range(2, 13, 2)]
+    assert [row["step"] for row in rows] == [str(step) for step in range(2, 13, 2)]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     with Image.open(whole / "refine/curves.png") as curves:
         assert np.asarray(curves).std() > 10
@@ -146,8 +146,8 @@ def test_interrupted_and_killed_it_ends_bit_for_bit(data_set, whole, tmp_path):
         out, errors = run.communicate()
     assert run.returncode == 1, errors
     assert out.count("Batch") == 1
-    assert "net step 12/12" in errors
-    assert "net step 2/12" not in errors
+    assert "\nstep 12/12" in errors
+    assert "\nstep 2/12" not in errors
     assert errors.splitlines()[-4].split()[0] == "accuracy"
     assert comparable(output) == comparable(whole)
     ours, theirs = (load_model(folder).parameters for folder in (output, whole))
@@ -164,7 +164,8 @@ def test_nothing_to_learn_from(tmp_path, capsys, readable):
     assert run_stages(config, REFINE) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == (
-        f"The network needs at least 2 pictures with a mask to learn from: {readable} of 3 could be read and segmented."
+        f"The network needs at least 2 pictures with a mask to learn from: {readable} of 3 could be read and segmented "
+        "with confidence."
     )
     assert not (tmp_path / "out/iem").exists()
 

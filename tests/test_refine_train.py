@@ -11,16 +11,15 @@ import numpy as np
 import pytest
 
 from iem_jax.config import UsageError
-from iem_jax.refine import ModelState, NetConfig, RefineConfig, TrainingError, fit, predict
+from iem_jax.refine import NetConfig, RefineConfig, TrainingError, fit, predict
 from iem_jax.refine.augment import augment, resampling_matrix
-from iem_jax.refine.fit import _fit_rounds, _program
-from iem_jax.refine.model import init_parameters
+from iem_jax.refine.fit import _program
 from iem_jax.refine.train import Pictures, init_training, train_step, train_steps
 
 pytestmark = pytest.mark.slow
 
 NET = NetConfig(width=8, depth=1)
-TINY = RefineConfig(width=8, depth=1, steps=4, batch_size=4, checkpoint_every=2, folds=1, learning_rate=3e-3)
+TINY = RefineConfig(width=8, depth=1, steps=4, batch_size=4, checkpoint_every=2, learning_rate=3e-3, shrink=1)
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +59,7 @@ def test_loss_falls_and_masks_are_learned():
     pictures = make_pictures()
     losses = []
     config = RefineConfig(
-        width=8, depth=1, steps=60, batch_size=4, folds=1, learning_rate=1e-2, checkpoint_every=10, crop_scale=0.8
+        width=8, depth=1, shrink=1, steps=60, batch_size=4, learning_rate=1e-2, checkpoint_every=10, crop_scale=0.8
     )
     masks = pictures.targets > 0
     model = fit(pictures.images, masks, config, report=lambda row: losses.append(row.loss))
@@ -130,36 +129,27 @@ def test_fit_in_callers_jit_equals_fit():
     pictures = make_pictures()
     masks = pictures.targets > 0
 
-    def inside(images, masks, folds):
-        return fit(images, masks, dataclasses.replace(TINY, folds=folds), jax.random.key(0))
-
-    within = jax.jit(inside, static_argnums=2)(pictures.images, masks, 1)
+    within = jax.jit(lambda images, masks: fit(images, masks, TINY, jax.random.key(0)))(pictures.images, masks)
     without = fit(pictures.images, masks, TINY, jax.random.key(0))
     assert within.net == without.net
     np.testing.assert_allclose(*(np.asarray(predict(x, pictures.images)) for x in (within, without)), atol=1e-3)
-    rounds = jax.eval_shape(lambda images, masks: inside(images, masks, 2), pictures.images, masks)
-    assert jax.tree.map(jnp.shape, rounds) == jax.tree.map(jnp.shape, without)
 
 
-def test_no_picture_is_taught_by_its_own_mask_alone():
-    seen = []
-    pictures = make_pictures(5)
-
-    def train(stage, learned, kept, key):
-        seen.append((stage, learned, kept))
-        return ModelState(init_parameters(key, NET), NET)
-
-    config = RefineConfig(width=8, depth=1, folds=2, trust=0.25)
-    _fit_rounds(pictures.images, pictures.targets > 0, config, jax.random.key(0), train)
-    assert [stage for stage, _, _ in seen] == ["fold_0", "fold_1", "net"]
-    for _, learned, kept in seen[:2]:
-        rows = [image.tobytes() for image in learned.images]
-        assert len(learned.images) + len(kept.images) == 5
-        assert not any(image.tobytes() in rows for image in kept.images)
-    mixed = seen[2][1].targets.astype(float)
-    own = (pictures.targets > 0) * 255.0
-    assert np.abs(mixed - own).max() > 50
-    assert (np.abs(mixed - own) <= 0.75 * 255 + 1).all()
+def test_held_out_pictures_are_not_learned_from():
+    """Every 16th of 32 or more: what their masks show does not matter to the weights, only to the report."""
+    pictures = make_pictures(33)
+    masks, seen = pictures.targets > 0, []
+    others = masks.copy()
+    others[15::16] ^= True
+    config = dataclasses.replace(TINY, steps=2)
+    first, second = (fit(pictures.images, x, config, report=seen.append) for x in (masks, others))
+    assert_same(first.parameters, second.parameters)
+    assert [row.loss for row in seen[:1]] == [row.loss for row in seen[1:]]
+    assert seen[0].held_out != seen[1].held_out
+    assert 0 <= seen[0].agreement <= 1
+    few = []
+    fit(pictures.images[:31], masks[:31], config, report=few.append)
+    assert np.isnan([few[0].held_out, few[0].agreement]).all()
 
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_state():
@@ -186,6 +176,19 @@ def test_view_without_crop_is_the_picture_or_its_mirror():
         np.testing.assert_allclose(view, image[:, ::-1] if flipped else image, atol=1e-5)
         np.testing.assert_allclose(mask, target[:, ::-1] if flipped else target, atol=1e-5)
     assert seen == {True, False}
+
+
+def test_turned_views_are_all_eight():
+    image = np.random.default_rng(0).uniform(-1, 1, (6, 6, 1)).astype(np.float32)
+    target = (image[..., 0] + 1) / 2
+    turned = [np.rot90(image[..., 0], number) for number in range(4)]
+    expected = [*turned, *(view.T for view in turned)]
+    seen = set()
+    for seed in range(60):
+        view, mask = augment(jax.random.key(seed), image, target, (6, 6), 1.0, 0.0, True)
+        seen |= {index for index, one in enumerate(expected) if np.allclose(view[..., 0], one, atol=1e-5)}
+        np.testing.assert_allclose((view[..., 0] + 1) / 2, mask, atol=1e-5)
+    assert seen == set(range(8))
 
 
 def test_views_stay_in_range_and_keep_picture_and_target_together():
@@ -215,7 +218,7 @@ def test_resampling_by_hand():
         ({"dtype": "float16"}, "`refine_dtype` must be one of float32, bfloat16"),
         ({"shrink": 3}, "Sides of `images` must be divisible by 4 times `refine_shrink`, 12"),
         ({"seed": -1}, "`refine_seed`"),
-        ({"trust": 2.0}, "`refine_trust`"),
+        ({"polish": -1}, "`refine_polish`"),
         ({"scan_steps": -1}, "`refine_scan_steps`"),
     ],
 )

@@ -16,6 +16,7 @@ def augment(
     size: tuple[int, int],
     crop_scale: float,
     jitter: float,
+    turns: bool = False,
 ) -> tuple[Float[Array, "p q c"], Float[Array, "p q"]]:
     """Return a random view of a picture and the target as seen in the same view.
 
@@ -26,11 +27,18 @@ def augment(
       size: rows and columns of the view.
       crop_scale: smallest side of the crop as a part of the picture's; 1 for none.
       jitter: strength of the colour changes; 0 for none.
+      turns: upside down or not and, where views are square, on its side or not.
     """
-    crop_key, colour_key = jax.random.split(key)
+    crop_key, colour_key, turn_key = jax.random.split(key, 3)
     rows, columns = random_view(crop_key, target.shape, size, crop_scale)
+    overturned, aside = jax.random.bernoulli(turn_key, shape=(2,))
+    if turns:
+        rows = jnp.where(overturned, rows[::-1], rows)
     view = jnp.einsum("ph,hwc,qw->pqc", rows, image, columns)
-    return random_colours(colour_key, view, jitter), jnp.clip(rows @ target @ columns.T, 0, 1)
+    seen = jnp.clip(rows @ target @ columns.T, 0, 1)
+    if turns and size[0] == size[1]:
+        view, seen = (jnp.where(aside, x.swapaxes(0, 1), x) for x in (view, seen))
+    return random_colours(colour_key, view, jitter), seen
 
 
 def random_view(

@@ -22,7 +22,7 @@ from iem_jax.refine.model import ModelState, NetConfig, init_parameters
 from iem_jax.refine.train import TrainState, init_training
 from iem_jax.refine_config import RefineConfig
 
-LAST = "net"  # the stage whose network predicts
+NET = "net"  # the folder of a training's checkpoints
 KEPT = 2  # the last ones, so that there is one to go back to
 SETTINGS = "_CHECKPOINT_METADATA"  # orbax's file, which holds them
 CHECKSUMS = "checksums.json"
@@ -116,17 +116,16 @@ def load_model(folder: str | Path) -> ModelState:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints of all stages of a training, whole or not, and nothing else."""
-    for stage in [path for path in folder.iterdir() if path.is_dir()]:
-        names = [path.name for path in stage.iterdir()]
-        if names and all(name.split(".")[0].isdigit() for name in names):  # half-written ones have an ending
-            shutil.rmtree(stage)
+    """Remove the checkpoints in a folder, whole or not, and nothing else."""
+    for path in list(folder.glob("*/")):
+        if path.name.split(".")[0].isdigit():  # half-written ones have an ending
+            shutil.rmtree(path)
 
 
 def _find(folder: Path) -> Path:
     if (folder / "network").is_dir():
         return folder
-    for place in (folder, folder / LAST, folder / "refine" / LAST):
+    for place in (folder, folder / NET, folder / "refine" / NET):
         steps = [path for path in place.glob("*/") if path.name.isdigit() and (path / "network").is_dir()]
         if steps:
             return max(steps, key=lambda path: int(path.name))

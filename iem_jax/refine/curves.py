@@ -13,38 +13,42 @@ from iem_jax.refine.fit import Progress
 
 WIDTH, HEIGHT, MARGIN = 640, 360, 48
 LINES = 4  # across the picture
-COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
+CURVES = {
+    "loss": ("training loss in nats", "#1f77b4"),
+    "held_out": ("loss on held-out masks", "#ff7f0e"),
+    "agreement": ("IoU with held-out masks", "#2ca02c"),
+}
 
 
 def history_table(progress: Iterable[Progress]) -> str:
-    """Return the progress as CSV: stage, step, loss, held_out."""
+    """Return the progress as CSV: step, loss, held_out, agreement."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow([field.name for field in dataclasses.fields(Progress)])
     for row in progress:
-        held_out = "" if math.isnan(row.held_out) else f"{row.held_out:.6f}"
-        table.writerow([row.stage, row.step, f"{row.loss:.6f}", held_out])
+        values = (row.loss, row.held_out, row.agreement)
+        table.writerow([row.step, *("" if math.isnan(value) else f"{value:.6f}" for value in values)])
     return text.getvalue()
 
 
-def read_history(path: Path | None) -> dict[tuple[str, int], Progress]:
-    """Read the table of an earlier training back, by stage and step; empty where there is none that can be read."""
-    if path is None or not path.is_file():
+def read_history(path: Path) -> dict[int, Progress]:
+    """Read the table of an earlier training back, by step; empty where there is none that can be read."""
+    if not path.is_file():
         return {}
     try:
         rows = list(csv.reader(path.read_text().splitlines()))[1:]
-        found = [Progress(stage, int(step), float(loss), float(held or "nan")) for stage, step, loss, held in rows]
-    except ValueError:
+        found = [Progress(int(step), *(float(value or "nan") for value in values)) for step, *values in rows]
+    except (TypeError, ValueError):
         return {}
-    return {(row.stage, row.step): row for row in found}
+    return {row.step: row for row in found}
 
 
 def draw_curves(progress: Sequence[Progress]) -> Image.Image:
-    """Draw the loss of each stage against the step, and the held-out loss as circles."""
+    """Draw the losses, and the agreement with held-out masks, against the step."""
     image = Image.new("RGB", (WIDTH, HEIGHT), "white")
     draw = ImageDraw.Draw(image)
-    values = [value for row in progress for value in (row.loss, row.held_out) if not math.isnan(value)]
-    top, last = max(values, default=1.0), max((row.step for row in progress), default=1)
+    top = max([1.0, *(value for row in progress for value in (row.loss, row.held_out) if not math.isnan(value))])
+    last = max((row.step for row in progress), default=1)
     draw.rectangle((MARGIN, MARGIN, WIDTH - MARGIN, HEIGHT - MARGIN), outline="black")
     draw.text((WIDTH - 2 * MARGIN, HEIGHT - MARGIN + 6), f"step {last}", fill="black")
 
@@ -55,16 +59,12 @@ def draw_curves(progress: Sequence[Progress]) -> Image.Image:
     for part in range(LINES + 1):
         y = place(0, top * part / LINES)[1]
         draw.line((MARGIN, y, WIDTH - MARGIN, y), fill="black" if part in (0, LINES) else "lightgrey")
-        draw.text((6, y - 6), f"{top * part / LINES:.3f}", fill="black")
-    for index, stage in enumerate(dict.fromkeys(row.stage for row in progress)):
-        colour = COLOURS[index % len(COLOURS)]
-        rows = [row for row in progress if row.stage == stage]
-        points = [place(row.step, row.loss) for row in rows]
+        draw.text((6, y - 6), f"{top * part / LINES:.2f}", fill="black")
+    for index, (name, (label, colour)) in enumerate(CURVES.items()):
+        values = [(row.step, getattr(row, name)) for row in progress]
+        points = [place(step, value) for step, value in values if not math.isnan(value)]
         draw.line(points, fill=colour, width=2)
         for x, y in points:
             draw.rectangle((x - 1, y - 1, x + 1, y + 1), fill=colour)
-        for x, y in (place(row.step, row.held_out) for row in rows if not math.isnan(row.held_out)):
-            draw.ellipse((x - 3, y - 3, x + 3, y + 3), outline=colour)
-        draw.text((MARGIN + 8 + 90 * index, MARGIN - 16), stage, fill=colour)
-    draw.text((MARGIN, 8), "cross-entropy in nats: lines in training, circles on held-out IEM masks", fill="black")
+        draw.text((MARGIN + 8 + 190 * index, MARGIN - 18), label, fill=colour)
     return image

@@ -1,13 +1,10 @@
-"""`fit`: from pictures and IEM's masks to a trained network, in two rounds.
+"""`fit`: from pictures and their masks to a trained network.
 
-IEM's masks are noisy, and a network that sees the same mask often enough learns its mistakes by heart. So no picture
-is taught by its own mask alone: the first round trains `folds` networks, each without one part of the pictures, which
-it then predicts; the second round trains one network on all pictures, whose targets are mixtures of IEM's mask and
-that prediction. No ground truth is looked at anywhere.
+No ground truth is looked at. A few of the pictures are not learned from, to see by their masks how the network does on
+pictures that it does not know.
 """
 
 import dataclasses
-import functools
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +17,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Shaped
 
 from iem_jax.config import UsageError
+from iem_jax.metrics import score_masks
 from iem_jax.refine.checkpoints import Checkpoints
 from iem_jax.refine.model import ModelState, NetConfig, check_images, predict
 from iem_jax.refine.train import (
@@ -37,7 +35,7 @@ from iem_jax.refine_config import RefineConfig, check_refine_config
 
 SCAN_STEPS = {"cpu": 1, "gpu": 20}  # steps a call
 PREDICTED = 16  # pictures predicted side by side
-HELD_OUT = 64  # pictures at most of which the held-out loss is taken
+HELD_OUT = 16  # one in so many pictures is not learned from, if there are twice as many
 
 
 class TrainingError(RuntimeError):
@@ -49,17 +47,17 @@ class Progress:
     """What is reported at each checkpoint of a training.
 
     Attributes:
-      stage: "fold_0", "fold_1", ... for the networks of the first round, "net" for the last one.
       step: steps done.
       loss: mean training loss since the last report, in nats.
-      held_out: loss of the averaged network against IEM's masks of pictures that it does not learn from; NaN in the
-        last stage, which has none.
+      held_out: loss of the averaged network on pictures that it does not learn from, against their masks; NaN if there
+        are none.
+      agreement: mean IoU of its masks with theirs; NaN if there are none.
     """
 
-    stage: str
     step: int
     loss: float
     held_out: float
+    agreement: float
 
 
 Report = Callable[[Progress], None]
@@ -84,7 +82,8 @@ def fit(
     training whose loss is not finite stays at its last good weights instead of raising.
 
     Args:
-      images: (N, H, W, C), uint8, or float32 in [-1, 1]; N >= 2, H and W divisible by 4 `config.shrink`.
+      images: (N, H, W, C), uint8, or float32 in [-1, 1]; N >= 2, H and W divisible by 4 `config.shrink`. From 32 on,
+        every 16th is held out.
       masks: (N, H, W), bool, or probabilities of foreground in [0, 1].
       config: settings.
       key: randomness; None makes it from `config.seed`.
@@ -103,11 +102,12 @@ def fit(
     check_images(images, config.shrink)
     _check_masks(images, masks)
     key = jax.random.key(config.seed) if key is None else key
-    net = NetConfig(images.shape[3], config.width, config.depth, config.dtype, config.shrink)
-    if isinstance(images, Tracer) or isinstance(masks, Tracer) or isinstance(key, Tracer):
-        return _fit_rounds(images, masks, config, key, functools.partial(_train_traced, net=net, config=config))
+    net = NetConfig(images.shape[3], config.width, config.depth, config.dtype, config.shrink, config.polish)
+    learned, kept = _hold_out(images, masks)
+    if any(isinstance(x, Tracer) for x in (images, masks, key)):
+        return _train_traced(learned, key, net, config)
     trainer = _Trainer(net, config, devices or jax.local_devices(), folder, report)
-    return _fit_rounds(np.asarray(images), np.asarray(masks), config, key, trainer)
+    return trainer.train(Pictures(*map(np.asarray, learned)), Pictures(*map(np.asarray, kept)), key)
 
 
 def encode_targets(masks: Shaped[Array | np.ndarray, "n h w"]) -> Shaped[Array | np.ndarray, "n h w"]:
@@ -115,28 +115,12 @@ def encode_targets(masks: Shaped[Array | np.ndarray, "n h w"]) -> Shaped[Array |
     return (masks * 255.0 + 0.5).astype(np.uint8)
 
 
-def _fit_rounds(images: Any, masks: Any, config: RefineConfig, key: Array, train: Any) -> ModelState:
-    """Do both rounds; `train` is called with a stage, what is learned from, what is not, and a key."""
+def _hold_out(images: Any, masks: Any) -> tuple[Pictures, Pictures]:
+    """Divide the pictures into those that are learned from and the rest, which may be none."""
+    number = len(images)
+    held = (np.arange(number) % HELD_OUT == HELD_OUT - 1) & (number >= 2 * HELD_OUT)
     targets = encode_targets(masks)
-    mixed = targets
-    folds = min(config.folds, len(images))
-    for fold in range(folds if folds > 1 else 0):
-        held = np.arange(len(images)) % folds == fold
-        rows, others = np.flatnonzero(held), np.flatnonzero(~held)
-        kept = Pictures(images[rows], targets[rows])
-        fold_key = jax.random.fold_in(key, fold + 1)
-        model = train(f"fold_{fold}", Pictures(images[others], targets[others]), kept, fold_key)
-        mixed = _mix(mixed, rows, kept.targets, predict_all(model, kept.images), config.trust)
-    return train("net", Pictures(images, mixed), None, jax.random.fold_in(key, 0))
-
-
-def _mix(mixed: Any, rows: np.ndarray, own: Any, predicted: Any, trust: float) -> Any:
-    soft = encode_targets(trust * (own / 255.0) + (1 - trust) * predicted)
-    if isinstance(mixed, np.ndarray):
-        mixed = mixed.copy()
-        mixed[rows] = soft
-        return mixed
-    return mixed.at[rows].set(soft)
+    return Pictures(images[~held], targets[~held]), Pictures(images[held], targets[held])
 
 
 def predict_all(model: ModelState, images: Any) -> Any:
@@ -161,23 +145,18 @@ class _Trainer:
     folder: Path | None
     report: Report
 
-    def __call__(self, stage: str, pictures: Pictures, kept: Pictures | None, key: Array) -> ModelState:
+    def train(self, pictures: Pictures, kept: Pictures, key: Array) -> ModelState:
         state = init_training(key, self.net, self.config)
         if self.folder is None:
-            state = self._run(state, pictures, kept, stage, None)
+            state = self._run(state, pictures, kept, None)
         else:
             data = _fingerprint(pictures, state.key)
-            with Checkpoints(self.folder / stage, self.net, self.config, data) as checkpoints:
-                state = self._run(checkpoints.restore() or state, pictures, kept, stage, checkpoints)
+            with Checkpoints(self.folder, self.net, self.config, data) as checkpoints:
+                state = self._run(checkpoints.restore() or state, pictures, kept, checkpoints)
         return ModelState(jax.device_put(state.average, self.devices[0]), self.net)
 
     def _run(
-        self,
-        state: TrainState,
-        pictures: Pictures,
-        kept: Pictures | None,
-        stage: str,
-        checkpoints: Checkpoints | None,
+        self, state: TrainState, pictures: Pictures, kept: Pictures, checkpoints: Checkpoints | None
     ) -> TrainState:
         config, platform, program = self.config, self.devices[0].platform, _program(self.config)
         mesh = make_mesh(config.batch_size, self.devices)
@@ -192,8 +171,8 @@ class _Trainer:
             losses += np.asarray(info.loss).tolist()
             step += number
             if step % config.checkpoint_every == 0 or step == config.steps:
-                held_out = held_out_loss(ModelState(jax.device_get(state.average), self.net), kept)
-                self.report(Progress(stage, step, float(np.mean(losses)), held_out))
+                model = ModelState(jax.device_get(state.average), self.net)
+                self.report(Progress(step, float(np.mean(losses)), *check_held_out(model, kept)))
                 losses = []
                 if checkpoints is not None:  # after the report: one that a kill takes away is made again
                     checkpoints.save(state)
@@ -202,27 +181,26 @@ class _Trainer:
 
 def _program(config: RefineConfig) -> RefineConfig:
     """Bring settings that do not reach the compiled program to one value, so that it is compiled once."""
-    return dataclasses.replace(config, folds=1, trust=0.0, checkpoint_every=1, scan_steps=0, seed=0)
+    return dataclasses.replace(config, checkpoint_every=1, scan_steps=0, seed=0)
 
 
-def held_out_loss(model: ModelState, kept: Pictures | None) -> float:
-    """Return the mean binary cross-entropy of pictures that the network does not learn from; NaN without any."""
-    if kept is None or not len(kept.images):
-        return float("nan")
-    predicted = predict_all(model, np.asarray(kept.images[:HELD_OUT]))
-    predicted = np.clip(predicted.astype(np.float64), 1e-7, 1 - 1e-7)
-    target = np.asarray(kept.targets[:HELD_OUT]) / 255
-    return float(-np.mean(target * np.log(predicted) + (1 - target) * np.log(1 - predicted)))
+def check_held_out(model: ModelState, kept: Pictures) -> tuple[float, float]:
+    """Return the mean binary cross-entropy and IoU against the masks of pictures; NaN if there are no pictures."""
+    if not len(kept.images):
+        return float("nan"), float("nan")
+    predicted = predict_all(model, kept.images).astype(np.float64)
+    target = kept.targets / 255
+    certain = np.clip(predicted, 1e-7, 1 - 1e-7)
+    loss = -np.mean(target * np.log(certain) + (1 - target) * np.log(1 - certain))
+    return float(loss), float(np.nanmean(score_masks(predicted > 0.5, kept.targets > 127).iou_fixed))
 
 
-def _train_traced(
-    stage: str, pictures: Pictures, kept: Pictures | None, key: Array, *, net: NetConfig, config: RefineConfig
-) -> ModelState:
-    """Train one network as a part of a larger program."""
-    del stage, kept
+def _train_traced(pictures: Pictures, key: Array, net: NetConfig, config: RefineConfig) -> ModelState:
+    """Train as a part of a larger program."""
+    pictures = Pictures(*map(jnp.asarray, pictures))
 
     def one(state: TrainState, _: None) -> tuple[TrainState, TrainInfo]:
-        return train_step(state, Pictures(*map(jnp.asarray, pictures)), net, config)
+        return train_step(state, pictures, net, config)
 
     return averaged(jax.lax.scan(one, init_training(key, net, config), length=config.steps)[0], net)
 

@@ -20,7 +20,7 @@ OUTER_SIDE = 7  # of the first and the last kernel
 
 @dataclasses.dataclass(frozen=True)
 class NetConfig:
-    """What decides the shapes of the network's weights, and the type it computes in.
+    """What a network needs beside its weights.
 
     Attributes:
       channels: of the pictures.
@@ -28,6 +28,7 @@ class NetConfig:
       depth: number of residual blocks.
       dtype: of the activations, "float32" or "bfloat16".
       shrink: sides of pictures are divided by this for the network.
+      polish: rounds in which a mask, not a probability, is fitted to the colours of its picture, see `polish`.
     """
 
     channels: int = 3
@@ -35,6 +36,7 @@ class NetConfig:
     depth: int = 3
     dtype: str = "float32"
     shrink: int = 1
+    polish: int = 0
 
 
 class ResidualBlock(nnx.Module):

@@ -123,7 +123,7 @@ def loss_and_gradient(
 
     def view(key: Array, row: Array) -> tuple[Array, Array]:
         image, target = to_unit(pictures.images[row]), pictures.targets[row].astype(jnp.float32) / 255
-        return augment(key, image, target, (height, width), config.crop_scale, config.jitter)
+        return augment(key, image, target, (height, width), config.crop_scale, config.jitter, config.turns)
 
     with jax.named_scope("augment"):
         images, targets = jax.vmap(view)(keys, rows)
