@@ -5,6 +5,7 @@
 IEM on the same pictures is measured in the same run, since the network is there to be faster per picture.
 """
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -20,9 +21,9 @@ from measuring import load_flowers, measure_interleaved, write_results
 from refine_torch import TorchSegNet
 
 import iem_jax
-from iem_jax.refine.model import ModelState, NetConfig, init_parameters, predict
-from iem_jax.refine.train import Pictures, init_training, train_steps
-from iem_jax.refine_config import RefineConfig
+from iem_jax.network import segment_by_network
+from iem_jax.refine import ModelState, NetConfig, RefineConfig, predict
+from iem_jax.refine.train import Pictures, init_training, make_mesh, place, train_steps
 
 flags.DEFINE_string("dataset_path", "../shared/flowers17", "Flowers data set with ground truth.")
 flags.DEFINE_integer("size", 128, "Side of the pictures in pixels.")
@@ -33,23 +34,36 @@ flags.DEFINE_string("only", None, "Internal: run one side once and print its pea
 
 
 def make_jax_sides(images: np.ndarray, masks: np.ndarray) -> dict[str, Callable[[], Any]]:
-    """Return our training step and inference; the state of the training moves on with each call."""
+    """Return our training step and inference; the state of the training moves on with each call.
+
+    The training is shared among the devices, one for each core of a CPU, as run.py does it; so is "segment", the
+    network as run.py uses it: picture by picture, at half the resolution and polished unless it says otherwise.
+    """
     net = NetConfig(dtype=flags.FLAGS.dtype)
     config = RefineConfig(batch_size=flags.FLAGS.batch_size, dtype=flags.FLAGS.dtype, crop_scale=1.0, jitter=0.0)
-    pictures = jax.device_put(Pictures(images, masks.astype(np.uint8) * 255))
-    model = ModelState(init_parameters(jax.random.key(0), net), net)
-    states = [init_training(jax.random.key(0), net, config)]
-    unroll = jax.default_backend() == "cpu"
+    devices, unroll = jax.local_devices(), jax.default_backend() == "cpu"
+    mesh = make_mesh(config.batch_size, devices)
+    pictures = Pictures(images, masks.astype(np.uint8) * 255)
+    begin = init_training(jax.random.key(0), net, config)
+    model = jax.device_get(ModelState(begin.parameters, net))
+    state, learned = place((begin, pictures), mesh, devices[0])
+    states = [state]
 
     def train() -> Any:
-        states[0], info = train_steps(states[0], pictures, net, config, 1, unroll=unroll)
+        states[0], info = train_steps(states[0], learned, net, config, 1, mesh, unroll=unroll)
         return info.loss
 
-    shrunk = ModelState(model.parameters, NetConfig(dtype=flags.FLAGS.dtype, shrink=2))
+    def segment(**changes: int) -> Callable[[], Any]:
+        changed = ModelState(model.parameters, dataclasses.replace(net, **changes))
+        chunk_size = 1 if unroll else None
+        return lambda: np.asarray(segment_by_network(images, changed, chunk_size=chunk_size, devices=devices).mask)
+
     return {
         "train": train,
-        "predict": lambda: predict(model, pictures.images),
-        "predict_shrunk": lambda: predict(shrunk, pictures.images),
+        "predict": lambda: predict(model, images),
+        "segment_full_unpolished": segment(),
+        "segment_unpolished": segment(shrink=2),
+        "segment": segment(shrink=2, polish=3),
     }
 
 
@@ -111,7 +125,9 @@ def main(_: list[str]) -> None:
         return
     sides = {f"jax-{task}": call for task, call in make_jax_sides(images, truths).items()}
     sides |= {f"torch-{task}": call for task, call in make_torch_sides(images, truths, device).items()}
-    sides["jax-iem"] = lambda: np.asarray(iem_jax.segment(images).mask)
+    for name, early_finish in (("jax-iem", True), ("jax-iem_every_iteration", False)):
+        options: dict[str, Any] = {"early_finish": early_finish, "devices": jax.devices()}
+        sides[name] = lambda options=options: np.asarray(iem_jax.segment(images, **options).mask)
     compiling = {name: round(first_call(call), 2) for name, call in sides.items()}
     times = measure_interleaved(sides, options.repeats)
     rows = {
@@ -128,8 +144,11 @@ def main(_: list[str]) -> None:
     ratios = {
         "training_times_faster_than_pytorch": medians["torch-train"] / medians["jax-train"],
         "inference_times_faster_than_pytorch": medians["torch-predict"] / medians["jax-predict"],
-        "inference_times_faster_than_iem": medians["jax-iem"] / medians["jax-predict"],
-        "shrunk_inference_times_faster_than_iem": medians["jax-iem"] / medians["jax-predict_shrunk"],
+        **{
+            f"{name.removeprefix('jax-')}_times_faster_than_{iem.removeprefix('jax-')}": medians[iem] / medians[name]
+            for name in ("jax-segment_full_unpolished", "jax-segment_unpolished", "jax-segment")
+            for iem in ("jax-iem", "jax-iem_every_iteration")
+        },
     }
     settings = {name: getattr(options, name) for name in ("size", "batch_size", "dtype", "repeats")}
     settings |= {"torch": torch.__version__, "torch_device": device}

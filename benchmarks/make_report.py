@@ -102,11 +102,52 @@ def plot_quality(record: dict) -> None:
     figure.savefig(FOLDER / "quality.png", dpi=110)
 
 
+def chunk(record: dict) -> str:
+    """Return the time of each chunk size."""
+    rows = []
+    for name, result in record["results"].items():
+        time = result["milliseconds_a_picture"]
+        spread = f"{time['median']:.2f} ({time['min']:.2f} to {time['max']:.2f})"
+        same = f"{result['pixels_as_the_first']:.5f}"
+        rows.append([name, spread, f"{result['seconds']:.3f}", same, f"{result['iou']:.1f}"])
+    header = ["precision, pictures side by side", "ms a picture", "seconds in all", "pixels as the first", "IoU"]
+    return table(header, rows) + "\n"
+
+
+def segnet(record: dict) -> str:
+    """Return the scores of trained networks, and of IEM."""
+    results = record["results"]
+    columns = list(results["iem"])
+    rows = [[side, *(f"{value:.1f}" for value in results[side].values()), ""] for side in ("iem", "iem polished")]
+    for name, trained in results.items():
+        for side in ("net", "net polished") if "runs" in trained else ():
+            scores = [f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in trained[side].values()]
+            seconds = ", ".join(f"{run['seconds']:.0f}" for run in trained["runs"])
+            rows.append([f"{side}, {name}", *scores, seconds])
+    return table(["", *columns, "seconds of each run"], rows) + "\n"
+
+
+def refine(record: dict) -> str:
+    """Return the speed of the network, against PyTorch and against IEM."""
+    rows, text = [], ""
+    for name, value in record["results"].items():
+        if not isinstance(value, dict):
+            text += f"- {name.replace('_', ' ')}: {value}\n"
+            continue
+        time = value["milliseconds_per_picture"]
+        spread = f"{time['median']:.2f} ({time['min']:.2f} to {time['max']:.2f})"
+        rows.append([name, spread, value["first_call_seconds"], value.get("peak_memory_mib", "")])
+    return f"{table(['', 'ms a picture', 'first call, s', 'peak MiB'], rows)}\n{text}\n"
+
+
 SECTIONS = {
     "peer": ("Against PyTorch and GrabCut", peer),
     "scale": ("Growth", scale),
     "end_to_end": ("End to end", end_to_end),
+    "chunk": ("Pictures side by side", chunk),
     "quality": ("Quality of the presets", quality),
+    "segnet": ("Quality of the SegNet", segnet),
+    "refine": ("Speed of the SegNet", refine),
 }
 
 

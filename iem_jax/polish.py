@@ -18,7 +18,10 @@ LEAST = 0.0025  # fraction of the picture that a side must keep
 
 
 def polish(
-    image: Float[Array, "h w 3"], mask: Bool[Array, "h w"], rounds: int, valid: Bool[Array, "h w"] | None = None
+    image: Float[Array | np.ndarray, "h w 3"],
+    mask: Bool[Array | np.ndarray, "h w"],
+    rounds: int,
+    valid: Bool[Array | np.ndarray, "h w"] | None = None,
 ) -> Bool[Array, "h w"]:
     """Refit a mask and the colours of its two sides to each other.
 
@@ -31,11 +34,12 @@ def polish(
     Returns:
       The new mask, or the old one where a side would be left with less than `LEAST` of the picture.
     """
+    image, mask = jnp.asarray(image), jnp.asarray(mask)
     if not rounds:
         return mask
-    valid = jnp.ones_like(mask) if valid is None else valid
-    lab = jnp.where(valid[..., None], srgb_to_lab(image), 0)
-    return refine(make_colour_model(lab, valid), mask & valid, rounds, 0.0, LEAST)
+    own = jnp.ones_like(mask) if valid is None else jnp.asarray(valid)
+    lab = jnp.where(own[..., None], srgb_to_lab(image), 0)
+    return refine(make_colour_model(lab, own), mask & own, rounds, 0.0, LEAST)
 
 
 @functools.partial(jax.jit, static_argnames="rounds")
