@@ -40,7 +40,8 @@ def make_jax_sides(images: np.ndarray, masks: np.ndarray) -> dict[str, Callable[
     network as run.py uses it: picture by picture, at half the resolution and polished unless it says otherwise.
     """
     net = NetConfig(dtype=flags.FLAGS.dtype)
-    config = RefineConfig(batch_size=flags.FLAGS.batch_size, dtype=flags.FLAGS.dtype, crop_scale=1.0, jitter=0.0)
+    same = {"batch_size": flags.FLAGS.batch_size, "dtype": flags.FLAGS.dtype}
+    config = RefineConfig(**same, shrink=1, crop_scale=1.0, jitter=0.0, turns=False)
     devices, unroll = jax.local_devices(), jax.default_backend() == "cpu"
     mesh = make_mesh(config.batch_size, devices)
     pictures = Pictures(images, masks.astype(np.uint8) * 255)
@@ -126,8 +127,8 @@ def main(_: list[str]) -> None:
     sides = {f"jax-{task}": call for task, call in make_jax_sides(images, truths).items()}
     sides |= {f"torch-{task}": call for task, call in make_torch_sides(images, truths, device).items()}
     for name, early_finish in (("jax-iem", True), ("jax-iem_every_iteration", False)):
-        options: dict[str, Any] = {"early_finish": early_finish, "devices": jax.devices()}
-        sides[name] = lambda options=options: np.asarray(iem_jax.segment(images, **options).mask)
+        how: dict[str, Any] = {"early_finish": early_finish, "devices": jax.devices()}
+        sides[name] = lambda how=how: np.asarray(iem_jax.segment(images, **how).mask)
     compiling = {name: round(first_call(call), 2) for name, call in sides.items()}
     times = measure_interleaved(sides, options.repeats)
     rows = {
