@@ -16,8 +16,6 @@ from iem_jax.refine.augment import augment, resampling_matrix
 from iem_jax.refine.fit import _program
 from iem_jax.refine.train import Pictures, init_training, train_step, train_steps
 
-pytestmark = pytest.mark.slow
-
 NET = NetConfig(width=8, depth=1)
 TINY = RefineConfig(width=8, depth=1, steps=4, batch_size=4, checkpoint_every=2, learning_rate=3e-3, shrink=1)
 
@@ -68,6 +66,7 @@ def test_loss_falls_and_masks_are_learned():
     assert ((np.asarray(predict(model, pictures.images)) > 0.5) == masks).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_scan_and_unrolled_steps_equal_plain_ones():
     pictures = make_pictures()
     begin = init_training(jax.random.key(1), NET, TINY)
@@ -103,6 +102,7 @@ print("same")
 """
 
 
+@pytest.mark.slow
 def test_sharded_step_equals_plain_one():
     folder = os.path.dirname(__file__)
     environment = os.environ | {
@@ -125,6 +125,7 @@ def test_same_seed_same_weights():
     )
 
 
+@pytest.mark.slow
 def test_fit_in_callers_jit_equals_fit():
     pictures = make_pictures()
     masks = pictures.targets > 0
@@ -135,6 +136,7 @@ def test_fit_in_callers_jit_equals_fit():
     np.testing.assert_allclose(*(np.asarray(predict(x, pictures.images)) for x in (within, without)), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_held_out_pictures_are_not_learned_from():
     """Every 16th of 32 or more: what their masks show does not matter to the weights, only to the report."""
     pictures = make_pictures(33)
@@ -152,6 +154,7 @@ def test_held_out_pictures_are_not_learned_from():
     assert np.isnan([few[0].held_out, few[0].agreement]).all()
 
 
+@pytest.mark.slow
 def test_loss_that_is_not_finite_stops_and_keeps_the_state():
     pictures = make_pictures()
     images = pictures.images.astype(np.float32) / 127.5 - 1

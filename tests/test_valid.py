@@ -63,8 +63,15 @@ def test_padding_photographs(photographs, config: IEMConfig, top: int, bottom: i
     assert_same_when_padded(images[:6], config, (top, bottom, left, right), ground_truths=truths[:6])
 
 
-@pytest.mark.parametrize("sides", [(0, 0, 0, 24), (8, 0, 0, 0), (3, 5, 7, 1)])
-@pytest.mark.parametrize("channels", [1, 3, 5])
+# Each side and each number of channels once, the other pairs when there is time.
+SIDES = {1: (8, 0, 0, 0), 3: (0, 0, 0, 24), 5: (3, 5, 7, 1)}
+PAIRS = [(channels, sides) for channels in SIDES for sides in SIDES.values()]
+
+
+@pytest.mark.parametrize(
+    ("channels", "sides"),
+    [pytest.param(*pair, marks=() if SIDES[pair[0]] == pair[1] else pytest.mark.slow) for pair in PAIRS],
+)
 def test_padding_made_up_pictures(channels: int, sides: tuple[int, int, int, int]):
     images = make_images(2, 32, 40, channels)
     images = np.concatenate([images, np.roll(images, (16, 20), axis=(1, 2))])  # objects that grow in from the border
