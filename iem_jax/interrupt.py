@@ -11,8 +11,10 @@ from typing import Any
 class Interrupt:
     """During the block the first Ctrl-C sets `requested`; a second one raises KeyboardInterrupt, as always."""
 
-    def __init__(self) -> None:
+    def __init__(self, finishing: str = "the pictures in flight") -> None:
+        """Say what is finished first."""
         self.requested = False
+        self._notice = f"\nfinishing {finishing}; Ctrl-C again stops at once\n".encode()
 
     def __enter__(self) -> "Interrupt":
         self._main = threading.current_thread() is threading.main_thread()  # no other may set handlers
@@ -34,4 +36,4 @@ class Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        os.write(2, b"\nfinishing the pictures in flight; Ctrl-C again stops at once\n")  # print is not reentrant
+        os.write(2, self._notice)  # print is not reentrant

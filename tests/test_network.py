@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -85,7 +86,7 @@ def test_devices_order_and_batch_bit_for_bit():
         images = to_uint8(make_images(7, 24, 32))
         one = segment_by_network(images, model, chunk_size=1)
         assert 0.02 < one.mask.mean() < 0.98
-        for number in (1, 2, 3):
+        for number in (1, 3):
             more = segment_by_network(images[::-1], model, chunk_size=1, devices=jax.devices()[:number])
             jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[::-1], b), more, one)
     """
@@ -175,6 +176,23 @@ def test_damaged_checkpoint_is_one_sentence(damage, checkpoint, tmp_path):
     assert done.stderr.startswith(f"{step} cannot be read: it is damaged or of another shape; "), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_waits_for_the_checkpoint(tmp_path, monkeypatch, capfd):
+    config = RefineConfig(width=8, depth=1)
+    with Checkpoints(tmp_path, NET, config, "") as checkpoints:
+        real = checkpoints._checkpointer.save_checkpointables
+
+        def save(*arguments, **settings):
+            signal.raise_signal(signal.SIGINT)
+            return real(*arguments, **settings)
+
+        monkeypatch.setattr(checkpoints._checkpointer, "save_checkpointables", save)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoints.save(init_training(jax.random.key(3), NET, config))
+        assert checkpoints.restore() is not None
+    assert load_model(tmp_path).net == NET
+    assert capfd.readouterr().err.strip() == "finishing the checkpoint; Ctrl-C again stops at once"
 
 
 def test_network_that_does_not_fit_the_run(checkpoint, tmp_path):

@@ -26,7 +26,7 @@ from iem_jax.stages import run_stages
 ROOT = Path(__file__).parents[1]
 IEM = IEMConfig(size=32, iters=3)
 REFINE = RefineConfig(
-    width=8, depth=1, shrink=2, steps=12, batch_size=4, checkpoint_every=2, learning_rate=0.01, ema=0.8
+    width=8, depth=1, shrink=2, steps=30, batch_size=4, checkpoint_every=2, learning_rate=0.01, ema=0.8
 )
 FLAGS = [f"--refine_{name}={value}" for name, value in dataclasses.asdict(REFINE).items()]
 
@@ -67,11 +67,11 @@ def test_files(whole):
         assert {path.name for path in (whole / folder / "masks").iterdir()} == {f"image_{n:05d}.png" for n in names}
         assert (whole / folder / "summary.json").is_file()
     rows = table(whole / "refine/history.csv")
-    assert [row["step"] for row in rows] == [str(step) for step in range(2, 13, 2)]
+    assert [row["step"] for row in rows] == [str(step) for step in range(2, 31, 2)]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     with Image.open(whole / "refine/curves.png") as curves:
         assert np.asarray(curves).std() > 10
-    assert {path.name for path in (whole / "refine/net").iterdir()} == {"10", "12"}
+    assert {path.name for path in (whole / "refine/net").iterdir()} == {"28", "30"}
 
 
 def test_scores_side_by_side(whole):
@@ -141,13 +141,13 @@ def test_interrupted_and_killed_it_ends_bit_for_bit(data_set, whole, tmp_path):
         assert "Traceback" not in errors
         if number == signal.SIGINT:
             assert errors.splitlines()[-1] == "interrupted; the same command goes on from there."
-        assert not (output / "refine/net/12").exists()
+        assert not (output / "refine/net/30").exists()
     with start(data_set, output) as run:
         out, errors = run.communicate()
     assert run.returncode == 1, errors
     assert out.count("Batch") == 1
-    assert "\nstep 12/12" in errors
-    assert "\nstep 2/12" not in errors
+    assert "\nstep 30/30" in errors
+    assert "\nstep 2/30" not in errors
     assert errors.splitlines()[-4].split()[0] == "accuracy"
     assert comparable(output) == comparable(whole)
     ours, theirs = (load_model(folder).parameters for folder in (output, whole))
@@ -182,7 +182,7 @@ def test_masks_that_failed_teach_nothing(tmp_path, capsys):
 def test_other_settings_on_the_same_folder_are_refused_at_once(data_set, whole):
     config = RunConfig(iem=IEM, dataset_path=str(data_set), output_dir=str(whole))
     before = comparable(whole)
-    with pytest.raises(UsageError, match=r"another training \(`steps` is 12 there and 14 here\)"):
+    with pytest.raises(UsageError, match=r"another training \(`steps` is 30 there and 14 here\)"):
         run_stages(config, dataclasses.replace(REFINE, steps=14))
     with pytest.raises(UsageError, match=r"other settings \(sigma 5.0 there, 4.0 here\)"):
         run_stages(dataclasses.replace(config, iem=dataclasses.replace(IEM, sigma=4.0)), REFINE)

@@ -53,6 +53,7 @@ def assert_same(ours, theirs):
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(np.asarray(a), np.asarray(b)), ours, theirs)
 
 
+@pytest.mark.slow  # the fast sample of these is in test_refine_run.py
 def test_loss_falls_and_masks_are_learned():
     pictures = make_pictures()
     losses = []
@@ -114,6 +115,7 @@ def test_sharded_step_equals_plain_one():
     assert done.stdout.strip() == "same", done.stderr
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights():
     pictures = make_pictures()
     masks = pictures.targets > 0

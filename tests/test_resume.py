@@ -109,7 +109,7 @@ def command(folder: Path, output: Path) -> list[str]:
     return [sys.executable, str(ROOT / "run.py"), f"--images={folder}", f"--output_dir={output}", *flags]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_at_any_moment(pictures, whole, tmp_path, seed):
     """Kill -9 as soon as a random number of files is there, again and again."""
     choice = random.Random(seed)

@@ -20,9 +20,9 @@ SMALL = IEMConfig(sigma=3.0, kernel_size=7, iters=20)
 PADDINGS = [
     # config, top, bottom, left, right
     (PAPER, 0, 7, 0, 0),
-    (PAPER, 5, 0, 0, 0),
+    pytest.param(PAPER, 5, 0, 0, 0, marks=pytest.mark.slow),
     (PAPER, 0, 0, 0, 1),
-    (PAPER, 0, 0, 33, 0),
+    pytest.param(PAPER, 0, 0, 33, 0, marks=pytest.mark.slow),
     (PAPER, 40, 13, 9, 71),
     (SCALED, 2, 30, 64, 4),
 ]

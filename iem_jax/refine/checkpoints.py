@@ -18,6 +18,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from iem_jax.config import UsageError
+from iem_jax.interrupt import Interrupt
 from iem_jax.refine.model import ModelState, NetConfig, init_parameters
 from iem_jax.refine.train import TrainState, init_training
 from iem_jax.refine_config import RefineConfig
@@ -67,12 +68,19 @@ class Checkpoints:
         return None if found is None else Path(found.path)
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint unless there is one of this step; returns when it is on the disk."""
+        """Write a checkpoint unless there is one of this step; returns when it is on the disk.
+
+        Raises:
+          KeyboardInterrupt: Ctrl-C was pressed meanwhile; the checkpoint is whole.
+        """
         step = int(state.step)
         if self._checkpointer.latest is None or self._checkpointer.latest.step < step:
             parts = {"network": state.average, "training": state}
-            self._checkpointer.save_checkpointables(step, parts, force=True, custom_metadata=self._settings)
-            _write_checksums(self.folder / str(step))
+            with Interrupt("the checkpoint") as interrupt:  # orbax must not be torn out of its threads
+                self._checkpointer.save_checkpointables(step, parts, force=True, custom_metadata=self._settings)
+                _write_checksums(self.folder / str(step))
+            if interrupt.requested:
+                raise KeyboardInterrupt
 
     def restore(self) -> TrainState | None:
         """Read the last checkpoint; None if there is none.
