@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, Float, Shaped
 
 from iem_jax.config import UsageError
 from iem_jax.metrics import score_masks
@@ -123,10 +123,8 @@ def _hold_out(images: Any, masks: Any) -> tuple[Pictures, Pictures]:
     return Pictures(images[~held], targets[~held]), Pictures(images[held], targets[held])
 
 
-def predict_all(model: ModelState, images: Any) -> Any:
+def predict_all(model: ModelState, images: Shaped[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w"]:
     """Predict any number of pictures, a few at a time; NumPy in, NumPy out."""
-    if isinstance(images, Tracer):
-        return predict(model, images)
     parts = []
     for start in range(0, len(images), PREDICTED):
         chunk = images[start : start + PREDICTED]
@@ -188,7 +186,7 @@ def check_held_out(model: ModelState, kept: Pictures) -> tuple[float, float]:
     """Return the mean binary cross-entropy and IoU against the masks of pictures; NaN if there are no pictures."""
     if not len(kept.images):
         return float("nan"), float("nan")
-    predicted = predict_all(model, kept.images).astype(np.float64)
+    predicted = predict_all(model, np.asarray(kept.images)).astype(np.float64)
     target = kept.targets / 255
     certain = np.clip(predicted, 1e-7, 1 - 1e-7)
     loss = -np.mean(target * np.log(certain) + (1 - target) * np.log(1 - certain))
