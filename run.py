@@ -17,6 +17,8 @@ from typing import Any
 import jax
 from absl import flags
 
+from iem_jax.app.pipeline import run_pipeline
+from iem_jax.app.stages import run_stages
 from iem_jax.config import (
     FEATURES,
     FITS,
@@ -30,9 +32,7 @@ from iem_jax.config import (
     UsageError,
     check_run_config,
 )
-from iem_jax.pipeline import run_pipeline
-from iem_jax.refine_config import RefineConfig, check_refine_config
-from iem_jax.stages import run_stages
+from iem_jax.refine.config import RefineConfig, check_refine_config
 
 _DEFAULT = IEMConfig()
 _RUN = RunConfig()

@@ -11,7 +11,7 @@ from absl import app, flags
 from measuring import load_flowers, write_results
 
 import iem_jax
-from iem_jax import batch, inpainting
+from iem_jax.core import batch, inpainting
 
 flags.DEFINE_string("dataset_path", "../shared/flowers17", "Flowers data set with ground truth.")
 flags.DEFINE_integer("pictures", 96, "Pictures to segment.")

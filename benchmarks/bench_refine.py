@@ -21,8 +21,8 @@ from measuring import load_flowers, measure_interleaved, write_results
 from refine_torch import TorchSegNet
 
 import iem_jax
-from iem_jax.network import segment_by_network
 from iem_jax.refine import ModelState, NetConfig, RefineConfig, predict
+from iem_jax.refine.network import segment_by_network
 from iem_jax.refine.train import Pictures, init_training, make_mesh, place, train_steps
 
 flags.DEFINE_string("dataset_path", "../shared/flowers17", "Flowers data set with ground truth.")

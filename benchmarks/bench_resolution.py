@@ -20,7 +20,7 @@ from PIL import Image
 
 import iem_jax
 from iem_jax.data.flowers import list_flowers
-from iem_jax.upscale import refine_to, resize_mask, resize_picture
+from iem_jax.finishing.edges import refine_to, resize_mask, resize_picture
 
 flags.DEFINE_string("dataset_path", "../shared/flowers17", "Flowers data set with ground truth, at least 256 x 256.")
 flags.DEFINE_integer("drawn", 6, "Drawn pictures of 1 megapixel; half and a third as many of 3 and of 12.")

@@ -21,9 +21,9 @@ from absl import app, flags
 from measuring import load_flowers, write_results
 
 from iem_jax import score_masks, segment
-from iem_jax.polish import polish_all
 from iem_jax.refine import ModelState, load_model
-from iem_jax.refine.fit import predict_all
+from iem_jax.refine.trainer import predict_all
+from iem_jax.search.polish import polish_all
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = ("accuracy", "iou", "miou", "dice", "iou_fixed")

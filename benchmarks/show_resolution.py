@@ -13,7 +13,7 @@ from PIL import Image
 
 import iem_jax
 from iem_jax.data.fit import fit_image, place
-from iem_jax.upscale import refine_to, restore_refined
+from iem_jax.finishing.edges import refine_to, restore_refined
 
 # name, centre of the cut-out as shares of height and width
 SHOWN = (("retina", 0.16, 0.22),)

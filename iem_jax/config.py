@@ -47,7 +47,7 @@ class IEMConfig:
       precision: of the filters' products, "highest", "high" or "default"; "highest" gives the reference's masks on
         every backend, the others allow TF32 or bfloat16 products where the hardware has them.
       smooth_threshold: a pixel stays foreground if so many of its 3 x 3 neighbourhood are; 1 to 9, 5 is the majority.
-      features: what `segment` makes of a picture first, "rgb" (nothing), "lab" or "lab100" (see `iem_jax.features`).
+      features: what `segment` makes of a picture first, "rgb" (nothing), "lab" or "lab100" (see `core.features`).
     """
 
     sigma: Any = 5.0  # a float or a scalar array; while JAX handles the pytree, any leaf

@@ -76,6 +76,6 @@ def compilations() -> Iterator[list[str]]:
 @pytest.fixture(scope="session")
 def objective_gradient() -> Callable[..., tuple[jax.Array, jax.Array]]:
     """The closed form: (image (H, W, C), mask (H, W), config) -> (gradient (H, W), inpainting error)."""
-    from iem_jax.objective import objective_gradient
+    from iem_jax.core.objective import objective_gradient
 
     return objective_gradient

@@ -1,4 +1,8 @@
-"""Where pictures come from: data set layouts list `Sample`s, the loader turns them into chunks of arrays."""
+"""Where pictures come from, and how they become squares: NumPy and Pillow, no jax.
+
+Here belong the layouts of data sets and folders, each a function that lists `Sample`s, and the one reader of
+files. May use `config` alone.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

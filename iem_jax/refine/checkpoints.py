@@ -9,6 +9,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,9 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from iem_jax.config import UsageError
-from iem_jax.interrupt import Interrupt
+from iem_jax.refine.config import RefineConfig
 from iem_jax.refine.model import ModelState, NetConfig, init_parameters
 from iem_jax.refine.train import TrainState, init_training
-from iem_jax.refine_config import RefineConfig
 
 NET = "net"  # the folder of a training's checkpoints
 KEPT = 2  # the last ones, so that there is one to go back to
@@ -76,11 +76,12 @@ class Checkpoints:
         step = int(state.step)
         if self._checkpointer.latest is None or self._checkpointer.latest.step < step:
             parts = {"network": state.average, "training": state}
-            with Interrupt("the checkpoint") as interrupt:  # orbax must not be torn out of its threads
-                self._checkpointer.save_checkpointables(step, parts, force=True, custom_metadata=self._settings)
-                _write_checksums(self.folder / str(step))
-            if interrupt.requested:
-                raise KeyboardInterrupt
+            with ThreadPoolExecutor(1) as pool:  # Ctrl-C strikes the main thread only, which waits here for the other
+                pool.submit(self._write, step, parts).result()
+
+    def _write(self, step: int, parts: dict[str, Any]) -> None:
+        self._checkpointer.save_checkpointables(step, parts, force=True, custom_metadata=self._settings)
+        _write_checksums(self.folder / str(step))
 
     def restore(self) -> TrainState | None:
         """Read the last checkpoint; None if there is none.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from iem_jax.refine.fit import Progress
+from iem_jax.refine.trainer import Progress
 
 WIDTH, HEIGHT, MARGIN = 640, 360, 48
 LINES = 4  # across the picture

@@ -11,8 +11,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from iem_jax.config import UsageError
+from iem_jax.refine.config import check_size
 from iem_jax.refine.layers import WINDOWS, Convolution, InstanceNorm, LogitConvolution, PyramidPooling, UpConvolution
-from iem_jax.refine_config import check_size
 
 Parameters = Any  # nested dicts of float32 arrays
 OUTER_SIDE = 7  # of the first and the last kernel

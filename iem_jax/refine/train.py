@@ -16,8 +16,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Shaped, UInt32
 
 from iem_jax.refine.augment import augment
+from iem_jax.refine.config import RefineConfig
 from iem_jax.refine.model import ModelState, NetConfig, Parameters, apply, init_parameters, to_unit
-from iem_jax.refine_config import RefineConfig
 
 AXIS = "data"
 

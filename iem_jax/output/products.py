@@ -1,0 +1,173 @@
+"""What is written for one picture: its mask, and what the flags ask for."""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Shaped, UInt8
+from PIL import Image
+
+from iem_jax.config import IEMConfig, RunConfig
+from iem_jax.core.batch import normalise
+from iem_jax.core.inpainting import inpaint
+from iem_jax.data.budget import DECODING
+from iem_jax.data.fit import cut, restore_mask
+from iem_jax.data.images import ReadError, lay_on_white
+from iem_jax.data.loader import Loaded
+from iem_jax.data.pictures import read_foreground, read_original, read_small
+from iem_jax.finishing.edges import restore_refined
+from iem_jax.output.figures import LONGEST_JPEG, cut_out, fit_inside, fit_mask, overlay, strip, thumbnail
+from iem_jax.output.writer import Writer
+
+TILE = 384  # long side in pixels of a picture in a panel
+THUMBNAIL = 192
+LARGEST_OVERLAY = 50_000_000  # pixels; beyond, an overlay is smaller than its picture, which has to fit into memory
+
+
+class Products:
+    """Writes the files of pictures, in any thread."""
+
+    def __init__(self, writer: Writer, config: RunConfig, device: jax.Device):
+        """Take from `config` which files are wanted."""
+        self._writer, self._iem, self._device = writer, config.iem, device
+        self._resolution = config.resolution
+        wanted = {
+            "masks/{}.png": None,  # written first, and always
+            "cutouts/{}.png": config.cutouts and self._cut_out,
+            "overlays/{}.jpg": config.overlays and self._overlay,
+            "panels/{}.jpg": config.panels and self._panel,
+            "thumbnails/{}.jpg": (config.report or config.figures) and self._thumbnail,
+        }
+        self._wanted: dict[str, Callable[..., Image.Image] | None] = {
+            pattern: make for pattern, make in wanted.items() if make is not False
+        }
+
+    def are_complete(self, name: str) -> bool:
+        """Return whether all files of a picture are there."""
+        return all(self._writer.path_of(pattern.format(name)).is_file() for pattern in self._wanted)
+
+    def write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> str:
+        """Write all files of a picture.
+
+        Returns:
+          Why some are missing, for instance because the picture has gone meanwhile, else "".
+
+        Raises:
+          OutputError: a file cannot be written.
+        """
+        width, height = item.placement.picture_size if item.placement else (0, 0)
+        with DECODING.share(width * height):
+            return self._write(item, np.asarray(found))
+
+    def _write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> str:
+        problem = ""
+        try:
+            mask = self._restore(item, found)
+        except (ReadError, MemoryError) as error:
+            problem = f"masks: {error or 'not enough memory'}"
+            mask = found if item.placement is None else restore_mask(found, item.placement)
+        written = mask
+        if item.placement is not None and self._resolution == "model":
+            written = cut(found, item.placement.box)
+        self._writer.write_mask(item.sample.name, written)
+        for pattern, make in self._wanted.items():
+            if make is None or problem:
+                continue
+            try:
+                image = make(item, found, mask)
+            except (ReadError, MemoryError) as error:
+                return f"{pattern.split('/')[0]}: {error or 'not enough memory'}"
+            self._writer.write_image(pattern.format(item.sample.name), image)
+        return problem
+
+    def _restore(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "H W"]:
+        """Return the mask at the picture's own size, with edges that follow the picture if they are wanted."""
+        placement = item.placement
+        if placement is None:
+            return found
+        if self._resolution == "model":
+            return restore_mask(found, placement)
+        picture = np.asarray(lay_on_white(_original(item)))
+        with jax.default_device(self._device):
+            return restore_refined(picture, found, placement.region, placement.box)
+
+    def _cut_out(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
+        return cut_out(_original(item), mask)
+
+    def _overlay(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
+        smaller = math.ceil(max((mask.size / LARGEST_OVERLAY) ** 0.5, max(mask.shape) / LONGEST_JPEG))
+        if smaller <= 1:
+            return overlay(lay_on_white(_original(item)), mask)
+        picture = _preview(item, max(mask.shape) // smaller)
+        return overlay(picture, fit_mask(mask, picture.size))
+
+    def _panel(self, item: Loaded, found: np.ndarray, mask: np.ndarray) -> Image.Image:
+        picture = _preview(item, TILE)
+        tiles = [picture]
+        if item.ground_truth is not None:
+            tiles.append(_show(_truth(item), picture.size))
+        tiles.append(_show(mask, picture.size))
+        with jax.default_device(self._device):
+            sides = inpaint_sides(np.asarray(item.image), found, self._iem, _valid(item))
+        box = item.placement.box if item.placement else None
+        tiles.append(Image.fromarray(sides).resize(picture.size, Image.Resampling.BICUBIC, box=box))
+        return strip(tiles)
+
+    def _thumbnail(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
+        picture = _preview(item, THUMBNAIL)
+        return thumbnail(picture, fit_mask(mask, picture.size))
+
+
+def inpaint_sides(
+    image: UInt8[np.ndarray, "h w c"],
+    mask: Bool[np.ndarray, "h w"],
+    config: IEMConfig,
+    valid: Bool[np.ndarray, "h w"] | None = None,
+) -> UInt8[np.ndarray, "h w c"]:
+    """Return the picture with each side of the mask inpainted from the other, as in the paper's figures."""
+    return np.asarray(_inpaint_sides(image, mask, np.ones_like(mask) if valid is None else valid, config))
+
+
+@jax.jit
+def _inpaint_sides(
+    image: Shaped[Array, "h w c"], mask: Bool[Array, "h w"], valid: Bool[Array, "h w"], config: IEMConfig
+) -> Array:
+    pixels = normalise(image)
+    from_background, from_object = (inpaint(pixels, side & valid, config) for side in (~mask, mask))
+    sides = jnp.where(mask[..., None], from_background, from_object)
+    return jnp.rint(jnp.clip(jnp.nan_to_num(sides) * 127.5 + 127.5, 0, 255)).astype(jnp.uint8)
+
+
+def _original(item: Loaded) -> Image.Image:
+    """Return the picture at its own size, to work on."""
+    if item.placement is None:
+        return Image.fromarray(np.array(item.image))
+    picture = read_original(item.sample.image_path)
+    if picture.size != item.placement.picture_size:
+        raise ReadError("the picture has been changed during the run")
+    return picture
+
+
+def _preview(item: Loaded, side: int) -> Image.Image:
+    """Return a small picture in its own proportions."""
+    if item.placement is None:
+        return Image.fromarray(np.array(item.image))
+    size = fit_inside(item.placement.picture_size, side)
+    picture, _ = read_small(item.sample.image_path, (max(size), min(size)))
+    return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _valid(item: Loaded) -> Bool[np.ndarray, "h w"] | None:
+    return item.placement.valid_pixels(np.asarray(item.image).shape[0]) if item.placement else None
+
+
+def _truth(item: Loaded) -> Bool[np.ndarray, "h w"]:
+    if item.placement is None or item.sample.mask_path is None:
+        return np.asarray(item.ground_truth)
+    return np.asarray(read_foreground(item.sample.mask_path, item.placement.picture_size)) > 0
+
+
+def _show(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Image.Image:
+    return Image.fromarray(fit_mask(mask, size)).convert("RGB")
