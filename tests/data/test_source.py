@@ -28,7 +28,7 @@ def sources(path: Path):
     wide = np.zeros(2 * len(data), np.uint8)
     wide[::2] = np.frombuffer(data, np.uint8)
     yield from (path, str(path), data, bytearray(data), memoryview(data), memoryview(wide)[::2], io.BytesIO(data))
-    with Image.open(path) as picture:
+    with Image.open(io.BytesIO(data)) as picture:  # of a path, Pillow itself confuses the sides of turned raw TIFFs
         yield picture
 
 
