@@ -14,16 +14,10 @@ from iem_jax.core.batch import make_batch, segment, segment_batch
 from iem_jax.core.solver import Segmentation
 from iem_jax.search.search import Search, search
 
-FAST = Search((("lab", "squares"), ("lab", 0.2), ("lab", 0.3)), rounds=2, stages=3, iters=6)
-BEST = Search(
-    (
-        *(("lab", start) for start in ("squares", 0.2, 0.3, 0.15)),
-        *(("lab100", start) for start in ("squares", 0.2, 0.3)),
-        *(("rgb", start) for start in ("squares", 0.2)),
-    ),
-    offsets=(0.0, -0.2),
-)
+FAST = Search(looks=1, rounds=4, last_rounds=2)
+BEST = Search(looks=2, rounds=4, last_rounds=2)
 SEARCHES = {"best": BEST, "fast": FAST}
+WEIGHT = 4  # times the memory of `segment` for a picture
 
 
 def segment_best(
@@ -64,5 +58,4 @@ def segment_best(
     if batch["image"].shape[3] != 3:
         raise UsageError(f"`images` must have three channels, sRGB, for a preset, got {batch['image'].shape[3]}.")
     settings = SEARCHES[preset]
-    weight = len(settings.members)
-    return segment_batch(batch, settings, search, chunk_size=chunk_size, devices=devices, weight=weight)
+    return segment_batch(batch, settings, search, chunk_size=chunk_size, devices=devices, weight=WEIGHT)
