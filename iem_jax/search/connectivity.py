@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float
 
 from iem_jax.search.places import from_blocks, stretch, to_blocks
 
-SIDE = 16  # of the grid
+SIDE = 12  # of the grid
 SAME_REGION = 10.0  # geodesic distance, CIELAB, at which a block leaves a soft region
 NEAR = 0.25  # distance at which contrast counts, in sides of the picture
 SMOOTH_BELOW = 7.0  # colour difference, CIELAB, across which saliency is smoothed

@@ -14,8 +14,8 @@ from iem_jax.core.batch import make_batch, segment, segment_batch
 from iem_jax.core.solver import Segmentation
 from iem_jax.search.search import Search, search
 
-FAST = Search(looks=1, rounds=4, last_rounds=2)
-BEST = Search(looks=2, rounds=4, last_rounds=2)
+FAST = Search(looks=1, rounds=4)
+BEST = Search(looks=2, rounds=4)
 SEARCHES = {"best": BEST, "fast": FAST}
 WEIGHT = 4  # times the memory of `segment` for a picture
 

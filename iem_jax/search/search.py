@@ -8,8 +8,6 @@ vmappable; `presets` runs them on many.
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,10 +21,10 @@ from iem_jax.core.masks import centred_square
 from iem_jax.core.objective import closed_form_gradient, make_foreground
 from iem_jax.core.solver import EMPTY, FULL, OK, IEMInfo, Segmentation, init
 from iem_jax.search.border import border_log_odds
-from iem_jax.search.colour_model import harden, make_colour_model, pool
+from iem_jax.search.colour_model import ColourModel, colour_bins, colour_log_odds, harden, make_colour_model, place_log_odds, pool
 from iem_jax.search.places import enlarge, places
 from iem_jax.search.polish import LEAST
-from iem_jax.search.smoothing import fit_smoothly, make_bonds
+from iem_jax.search.smoothing import fit_smoothly, make_bonds, smooth_odds
 
 WORKING_SIDE = 64  # the search works on a grid of about this side
 SQUARES = (3, 4, 5, 6)  # of the softened centred square: the margins, as parts of the picture
@@ -42,12 +40,10 @@ class Search:
     Attributes:
       looks: how often to look at the border; from the second time on, at what the vote leaves of it.
       rounds: of fitting colours and mask to each other, on the small picture in each look.
-      last_rounds: of the same at full size.
     """
 
     looks: int = 2
     rounds: int = 4
-    last_rounds: int = 2
 
 
 def search(
@@ -73,11 +69,11 @@ def search(
     factor = working_factor(valid.shape)
     number = pool(valid.astype(lab.dtype), factor)
     small = pool(lab, factor) / jnp.maximum(number, 1)[..., None]
+    model = make_colour_model(small, number > 0)
     with jax.named_scope("vote"):
-        vote, prior = vote_on_small(small, number > 0, settings)
+        vote, prior = vote_on_small(model, small, settings)
     with jax.named_scope("refine"):
-        full_vote, full_prior = (enlarge(plane, number > 0, factor, valid.shape) for plane in (vote, prior))
-        mask = refine_vote(lab, valid, full_vote, full_prior, settings.last_rounds)
+        mask = refine_vote(model, vote, prior, lab, valid)
     return number_mask(image, mask, ground_truth, valid)
 
 
@@ -87,15 +83,15 @@ def working_factor(shape: tuple[int, ...]) -> int:
 
 
 def vote_on_small(
-    lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], settings: Search
+    model: ColourModel, lab: Float[Array, "h w 3"], settings: Search
 ) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
     """Return the mean of all soft masks, in [0, 1], and that of the border's log odds."""
-    model, bonds = make_colour_model(lab, valid), make_bonds(lab, valid)
+    valid, bonds = model.valid, make_bonds(lab, model.valid)
 
     def look(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         background, starts = carry
         prior = border_log_odds(lab, valid, background)
-        odds = _for_each(lambda start: fit_smoothly(model, bonds, start, prior, settings.rounds), starts)
+        odds = jax.lax.map(lambda start: fit_smoothly(model, bonds, start, prior, settings.rounds), starts)
         vote = jnp.where(valid, jnp.mean(jax.nn.sigmoid(odds), axis=0), 0)
         return (1 - vote, (starts + vote[None]) / 2), (vote, prior)
 
@@ -106,15 +102,29 @@ def vote_on_small(
 
 
 def refine_vote(
+    model: ColourModel,
+    vote: Float[Array, "hs ws"],
+    prior: Float[Array, "hs ws"],
     lab: Float[Array, "h w 3"],
     valid: Bool[Array, "h w"],
-    vote: Float[Array, "h w"],
-    prior: Float[Array, "h w"],
-    rounds: int,
 ) -> Bool[Array, "h w"]:
-    """Fit the vote to the colours at full size; the vote itself, or the square, where a side would be left empty."""
-    prior = PRIOR_WEIGHT * prior + VOTE_WEIGHT * (2 * vote - 1)
-    odds = fit_smoothly(make_colour_model(lab, valid), make_bonds(lab, valid), vote, prior, rounds)
+    """Bring the small picture's vote to full size: each pixel asks its own colour, and its neighbours.
+
+    Args:
+      model: of the small picture.
+      vote: in [0, 1].
+      prior: the border's log odds.
+      lab: the picture at full size, CIELAB.
+      valid: its own pixels.
+
+    Returns:
+      The mask; where a side would be left empty, that of the vote alone, or the centred square.
+    """
+    factor = working_factor(valid.shape)
+    steady = place_log_odds(model, vote) + PRIOR_WEIGHT * prior + VOTE_WEIGHT * (2 * vote - 1)
+    by_colour = colour_log_odds(model, vote, colour_bins(lab))
+    vote, steady = (enlarge(plane, model.valid, factor, valid.shape) for plane in (vote, steady))
+    odds = smooth_odds(by_colour + steady, make_bonds(lab, valid))
     by_vote = harden(vote - 0.5, centred_square(valid), valid, LEAST)
     return harden(odds, by_vote, valid, LEAST)
 
@@ -129,13 +139,6 @@ def soft_rectangle(valid: Bool[Array, "h w"]) -> Float[Array, "h w"]:
     """Return all but a margin, where foreground is likely."""
     rows, columns = ((axis >= RECTANGLE) & (axis < 1 - RECTANGLE) for axis in places(valid))
     return jnp.where(rows[:, None] & columns[None] & valid, INSIDE, 0.0)
-
-
-def _for_each(function: Callable[[Any], Array], members: Any) -> Array:
-    """Map over the leading axis: one after the other where caches are small and threads few, else all at once."""
-    return jax.lax.platform_dependent(
-        members, cpu=lambda x: jax.lax.map(function, x), default=lambda x: jax.vmap(function)(x)
-    )
 
 
 def number_mask(
