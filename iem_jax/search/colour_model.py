@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 BINS = 32  # of each axis: L from 0 to 100, a and b from -80 to 80
@@ -22,6 +23,15 @@ NEAR, WIDE = 1 / 128, 12 / 128  # blurs of the colours' log odds and of the mask
 WIDE_WEIGHT = 0.5
 SLOPE = 2.0  # of the soft mask against the log odds
 COARSE = 32  # the wide blur reads the mask from a grid of about this side
+
+
+def _bin_blur(sigma: float) -> np.ndarray:
+    bins = np.arange(BINS)
+    weights = np.exp(-0.5 * ((bins[:, None] - bins[None, :]) / sigma) ** 2)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+_BLURS = np.stack([_bin_blur(sigma) for sigma in (BLUR_L, BLUR_AB, BLUR_AB)])
 
 
 class ColourModel(NamedTuple):
@@ -117,14 +127,15 @@ def _density(index: Int[Array, "h w"], weights: Int[Array, "h w"]) -> Float[Arra
     """Return the blurred histogram of all weights."""
     counts = jnp.zeros(BINS**3, jnp.int32).at[index.ravel()].add(weights.ravel())
     histogram = counts.astype(jnp.float32)
-    for sigma in (BLUR_L, BLUR_AB, BLUR_AB):
+
+    def blur(histogram: Array, matrix: Array) -> tuple[Array, None]:
         # Blurs the first axis and makes it the last: after three times all are blurred and in order again.
-        matrix = _gaussian(jnp.arange(BINS), jnp.arange(BINS), sigma)
-        matrix = matrix / jnp.sum(matrix, axis=1, keepdims=True)
-        histogram = jax.lax.dot_general(
-            histogram.reshape(BINS, BINS**2), matrix, (((0,), (1,)), ((), ())), precision=jax.lax.Precision.HIGHEST
-        )
-    return histogram.reshape(-1)
+        dimensions = (((0,), (1,)), ((), ()))
+        highest = jax.lax.Precision.HIGHEST
+        blurred = jax.lax.dot_general(histogram.reshape(BINS, BINS**2), matrix, dimensions, precision=highest)
+        return blurred.reshape(-1), None
+
+    return jax.lax.scan(blur, histogram, _BLURS)[0]
 
 
 def _gaussian(to: Array, of: Array, sigma: Float[Array, ""] | float) -> Float[Array, "m n"]:

@@ -11,6 +11,7 @@ a fixed number of steps.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from iem_jax.search.places import from_blocks, stretch, to_blocks
@@ -25,6 +26,12 @@ LEAST_BACKGROUND = 0.1  # probability that counts
 STEPS = 40  # of conjugate gradients
 FAR = 1e6  # between blocks that are not neighbours
 
+_ROW, _COLUMN = np.divmod(np.arange(SIDE**2), SIDE)
+_ON_EDGE = np.isin(_ROW, (0, SIDE - 1)) | np.isin(_COLUMN, (0, SIDE - 1))
+_DOWN, _ACROSS = _ROW[:, None] - _ROW[None], _COLUMN[:, None] - _COLUMN[None]
+_STEPS_BETWEEN = np.maximum(abs(_DOWN), abs(_ACROSS))
+_NEARNESS = np.exp(-0.5 * (_DOWN**2 + _ACROSS**2) / (SIDE * NEAR) ** 2).astype(np.float32)
+
 
 def connected_saliency(
     lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], background: Float[Array, "h w"]
@@ -37,15 +44,15 @@ def connected_saliency(
       background: in [0, 1], how far the border's blocks are background.
     """
     blocks = to_blocks(jnp.concatenate([lab, background[..., None]], axis=-1), valid, SIDE).reshape(-1, 4)
-    colours, border_weight = blocks[:, :3], jnp.where(_on_edge(), blocks[:, 3], 0)
+    colours, border_weight = blocks[:, :3], jnp.where(_ON_EDGE, blocks[:, 3], 0)
     difference = jnp.sqrt(jnp.sum((colours[:, None] - colours[None]) ** 2, axis=-1))
     is_border = border_weight > 0.5
     linked = is_border[:, None] & is_border[None]  # the border is one region, whatever interrupts it
     chance = background_chance(difference, linked, border_weight)
-    contrast = jnp.sum(difference * jnp.exp(-0.5 * _squares() / NEAR**2) * chance[None], axis=1)
+    contrast = jnp.sum(difference * _NEARNESS * chance[None], axis=1)
     contrast = _stretch(contrast)
     smooth = jnp.exp(-0.5 * (difference / SMOOTH_BELOW) ** 2) + LEAST_SMOOTH
-    smooth = jnp.where(((_steps_between() <= 2) | linked) & ~jnp.eye(SIDE**2, dtype=bool), smooth, 0)
+    smooth = jnp.where(((_STEPS_BETWEEN <= 2) | linked) & (_STEPS_BETWEEN > 0), smooth, 0)
     weight = BACKGROUND_WEIGHT * jnp.where(chance < LEAST_BACKGROUND, 0, chance)
     return from_blocks(_stretch(solve(smooth, weight + contrast, contrast)).reshape(SIDE, SIDE), valid)
 
@@ -54,11 +61,11 @@ def background_chance(
     difference: Float[Array, "n n"], linked: Bool[Array, "n n"], border_weight: Float[Array, " n"]
 ) -> Float[Array, " n"]:
     """Return 1 - exp(-c^2 / 2) of the boundary connectivity c."""
-    neighbours = _steps_between() == 1
+    neighbours = _STEPS_BETWEEN == 1
     # What neighbours differ by anyway is no distance.
     usual = jnp.mean(jnp.min(jnp.where(neighbours, difference, FAR), axis=1))
     edges = jnp.where(neighbours | linked, jnp.maximum(difference - usual, 0), FAR)
-    near = jnp.exp(-0.5 * (shortest_ways(jnp.where(jnp.eye(SIDE**2, dtype=bool), 0, edges)) / SAME_REGION) ** 2)
+    near = jnp.exp(-0.5 * (shortest_ways(jnp.where(_STEPS_BETWEEN == 0, 0, edges)) / SAME_REGION) ** 2)
     connectivity = jnp.sum(near * border_weight[None], axis=1) / jnp.sqrt(jnp.sum(near, axis=1))
     return 1 - jnp.exp(-0.5 * connectivity**2)
 
@@ -95,22 +102,3 @@ def solve(
 
 def _stretch(values: Float[Array, " n"]) -> Float[Array, " n"]:
     return stretch(values[None], jnp.ones((1, values.shape[0]), bool))[0]
-
-
-def _coordinates() -> tuple[Array, Array]:
-    return jnp.divmod(jnp.arange(SIDE**2), SIDE)
-
-
-def _on_edge() -> Bool[Array, " n"]:
-    row, column = _coordinates()
-    return (row == 0) | (row == SIDE - 1) | (column == 0) | (column == SIDE - 1)
-
-
-def _steps_between() -> Array:
-    row, column = _coordinates()
-    return jnp.maximum(jnp.abs(row[:, None] - row[None]), jnp.abs(column[:, None] - column[None]))
-
-
-def _squares() -> Float[Array, "n n"]:
-    row, column = _coordinates()
-    return ((row[:, None] - row[None]) ** 2 + (column[:, None] - column[None]) ** 2) / SIDE**2

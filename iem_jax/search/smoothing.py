@@ -5,8 +5,11 @@ bond exp(-beta d^2) / distance, d their difference in CIELAB and 1 / beta twice 
 a graph cut, mean field: each pixel's probability follows its log odds and its neighbours' probabilities.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from iem_jax.search.colour_model import ColourModel, log_odds
@@ -19,15 +22,13 @@ HALF = ((0, 1), (1, 0), (1, 1), (1, -1))  # of the 8-neighbours, each pair once
 def make_bonds(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"]) -> Float[Array, "8 h w"]:
     """Return the bond of each pixel with each of its neighbours, 0 with those that are not valid."""
     planes, own = jnp.moveaxis(lab, -1, 0), valid.astype(lab.dtype)
-    differences = [sum((plane - _neighbour(plane, *offset)) ** 2 for plane in planes) for offset in HALF]
-    pairs = [own * _neighbour(own, *offset) for offset in HALF]
-    total = sum(jnp.sum(pair * difference) for pair, difference in zip(pairs, differences, strict=True))
-    beta = sum(jnp.sum(pair) for pair in pairs) / (2 * jnp.maximum(total, 1e-6))
-    bonds = [
-        STRENGTH * pair * jnp.exp(-beta * difference) / (abs(dy) + abs(dx)) ** 0.5
-        for pair, difference, (dy, dx) in zip(pairs, differences, HALF, strict=True)
-    ]
-    return jnp.stack(bonds + [_neighbour(bond, -dy, -dx) for bond, (dy, dx) in zip(bonds, HALF, strict=True)])
+    difference = sum((plane[None] - _neighbours(plane, HALF)) ** 2 for plane in planes)
+    pair = own[None] * _neighbours(own, HALF)
+    beta = jnp.sum(pair) / (2 * jnp.maximum(jnp.sum(pair * difference), 1e-6))
+    length = np.asarray([np.hypot(*offset) for offset in HALF], np.float32)[:, None, None]
+    bonds = STRENGTH * pair * jnp.exp(-beta * difference) / length
+    back = [_neighbours(bond, [(-dy, -dx)])[0] for bond, (dy, dx) in zip(bonds, HALF, strict=True)]
+    return jnp.concatenate([bonds, jnp.stack(back)])
 
 
 def smooth_odds(odds: Float[Array, "h w"], bonds: Float[Array, "8 h w"]) -> Float[Array, "h w"]:
@@ -36,7 +37,7 @@ def smooth_odds(odds: Float[Array, "h w"], bonds: Float[Array, "8 h w"]) -> Floa
 
     def spread(now: Array, _: None) -> tuple[Array, None]:
         side = jnp.tanh(now / 2)  # the expectation of +1 and -1
-        return odds + sum(bond * _neighbour(side, *offset) for bond, offset in zip(bonds, both, strict=True)), None
+        return odds + jnp.sum(bonds * _neighbours(side, both), axis=0), None
 
     return jax.lax.scan(spread, odds, length=STEPS)[0]
 
@@ -69,7 +70,8 @@ def fit_smoothly(
     return jax.lax.scan(fit, start, length=rounds)[0]
 
 
-def _neighbour(plane: Float[Array, "h w"], dy: int, dx: int) -> Float[Array, "h w"]:
-    """Return for each pixel the value dy rows below and dx columns to the right of it, 0 beyond the edge."""
+def _neighbours(plane: Float[Array, "h w"], offsets: Sequence[tuple[int, int]]) -> Float[Array, "n h w"]:
+    """Return for each pixel the values dy rows below and dx columns to the right of it, 0 beyond the edge."""
     height, width = plane.shape
-    return jnp.pad(plane, 1)[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+    padded = jnp.pad(plane, 1)
+    return jnp.stack([padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in offsets])
