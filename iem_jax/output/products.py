@@ -13,10 +13,12 @@ from iem_jax.config import IEMConfig, RunConfig
 from iem_jax.core.batch import normalise
 from iem_jax.core.inpainting import inpaint
 from iem_jax.data.budget import DECODING
+from iem_jax.data.colour import to_srgb
 from iem_jax.data.fit import cut, restore_mask
 from iem_jax.data.images import ReadError, lay_on_white
 from iem_jax.data.loader import Loaded
-from iem_jax.data.pictures import read_foreground, read_original, read_small
+from iem_jax.data.pictures import read_original, read_small
+from iem_jax.data.truths import read_truth
 from iem_jax.finishing.edges import restore_refined
 from iem_jax.output.figures import LONGEST_JPEG, cut_out, fit_inside, fit_mask, overlay, strip, thumbnail
 from iem_jax.output.writer import Writer
@@ -144,7 +146,7 @@ def _original(item: Loaded) -> Image.Image:
     """Return the picture at its own size, to work on."""
     if item.placement is None:
         return Image.fromarray(np.array(item.image))
-    picture = read_original(item.sample.image_path)
+    picture = read_original(item.sample.image_path, item.sample.truncated)
     if picture.size != item.placement.picture_size:
         raise ReadError("the picture has been changed during the run")
     return picture
@@ -155,8 +157,8 @@ def _preview(item: Loaded, side: int) -> Image.Image:
     if item.placement is None:
         return Image.fromarray(np.array(item.image))
     size = fit_inside(item.placement.picture_size, side)
-    picture, _ = read_small(item.sample.image_path, (max(size), min(size)))
-    return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    picture, _ = read_small(item.sample.image_path, (max(size), min(size)), item.sample.truncated)
+    return to_srgb(picture).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
 def _valid(item: Loaded) -> Bool[np.ndarray, "h w"] | None:
@@ -164,9 +166,11 @@ def _valid(item: Loaded) -> Bool[np.ndarray, "h w"] | None:
 
 
 def _truth(item: Loaded) -> Bool[np.ndarray, "h w"]:
-    if item.placement is None or item.sample.mask_path is None:
+    path = item.sample.mask_path
+    if item.placement is None or path is None:
         return np.asarray(item.ground_truth)
-    return np.asarray(read_foreground(item.sample.mask_path, item.placement.picture_size)) > 0
+    truth = read_truth(path, item.placement.picture_size, item.turn, item.sample.mask_orientation)
+    return np.asarray(truth.mask) > 0
 
 
 def _show(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Image.Image:
