@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from iem_jax.core.masks import on_border
 from iem_jax.search.places import stretch
 
 TURNS = 8  # sweeps, each at a right angle to the one before: twice in all directions
@@ -54,12 +55,6 @@ def barrier_distance(
     cost = ways.cost[:height, :width]
     distance = jnp.sum(jnp.where(cost < UNREACHED / 2, cost, 0), axis=-1)
     return stretch(distance, valid)
-
-
-def on_border(valid: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
-    """Mark the valid pixels that have a 4-neighbour that is not."""
-    padded = jnp.pad(valid, 1)
-    return valid & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
 
 
 def _sweep_down(ways: Ways, lab: Float[Array, "s s 3"], inside: Bool[Array, "s s"]) -> Ways:

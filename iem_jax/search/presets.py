@@ -14,8 +14,8 @@ from iem_jax.core.batch import make_batch, segment, segment_batch
 from iem_jax.core.solver import Segmentation
 from iem_jax.search.search import Search, search
 
-FAST = Search(looks=1, rounds=4)
-BEST = Search(looks=2, rounds=4)
+FAST = Search(looks=1)
+BEST = Search(looks=2, last_rounds=3)
 SEARCHES = {"best": BEST, "fast": FAST}
 WEIGHT = 4  # times the memory of `segment` for a picture
 
@@ -31,8 +31,9 @@ def segment_best(
 ) -> Segmentation:
     """Cut the object out of each picture of a batch, better than the paper's algorithm does.
 
-    Pictures are independent of each other, as in `segment`. The search is from the middle of the picture, so that
-    foreground is what lies there. Works at any height and width: candidates are found on a grid of about 64 pixels.
+    Pictures are independent of each other, as in `segment`. Foreground is what neither has the
+    colours of the picture's border nor is joined to it, rather in the middle than not. Works at any height and width:
+    the search is on a grid of about 64 pixels.
 
     Args:
       images: (B, H, W, 3), sRGB: uint8, or floating point in [-1, 1].
@@ -45,7 +46,7 @@ def segment_best(
 
     Returns:
       A `Segmentation`, as from `segment`; but for "best" and "fast" `info` has one entry, (B, 1): the numbers of the
-      mask itself.
+      mask itself; and there is `consensus`, (B,): how far the masks that were found on the way agree, in [0, 1].
 
     Raises:
       UsageError: shapes, dtypes or values that cannot work, no such preset.

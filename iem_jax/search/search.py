@@ -40,10 +40,12 @@ class Search:
     Attributes:
       looks: how often to look at the border; from the second time on, at what the vote leaves of it.
       rounds: of fitting colours and mask to each other, on the small picture in each look.
+      last_rounds: of the same at full size; 0 to ask the small picture's colours once.
     """
 
     looks: int = 2
     rounds: int = 4
+    last_rounds: int = 0
 
 
 def search(
@@ -61,8 +63,9 @@ def search(
       valid: the picture's own pixels, all of them by default.
 
     Returns:
-      The mask, its status, and `info` of one entry: inpainting error, area and overlap of the mask. A picture of one
-      colour, or one too small for two sides, keeps the centred square.
+      The mask, its status, `info` of one entry (inpainting error, area and overlap of the mask), and the consensus:
+      the soft IoU of the mask with the vote. A picture of one colour, or one too small for two sides, keeps the
+      centred square.
     """
     valid = jnp.ones(image.shape[:2], bool) if valid is None else valid
     lab = jnp.where(valid[..., None], srgb_to_lab(image), 0)
@@ -73,8 +76,9 @@ def search(
     with jax.named_scope("vote"):
         vote, prior = vote_on_small(model, small, settings)
     with jax.named_scope("refine"):
-        mask = refine_vote(model, vote, prior, lab, valid)
-    return number_mask(image, mask, ground_truth, valid)
+        mask, full_vote = refine_vote(model, vote, prior, lab, valid, settings.last_rounds)
+    result = number_mask(image, mask, ground_truth, valid)
+    return result._replace(consensus=soft_iou(full_vote, result.mask, valid))
 
 
 def working_factor(shape: tuple[int, ...]) -> int:
@@ -107,7 +111,8 @@ def refine_vote(
     prior: Float[Array, "hs ws"],
     lab: Float[Array, "h w 3"],
     valid: Bool[Array, "h w"],
-) -> Bool[Array, "h w"]:
+    rounds: int,
+) -> tuple[Bool[Array, "h w"], Float[Array, "h w"]]:
     """Bring the small picture's vote to full size: each pixel asks its own colour, and its neighbours.
 
     Args:
@@ -116,17 +121,32 @@ def refine_vote(
       prior: the border's log odds.
       lab: the picture at full size, CIELAB.
       valid: its own pixels.
+      rounds: of refitting colours and mask to each other; 0 for the colours of the small picture.
 
     Returns:
-      The mask; where a side would be left empty, that of the vote alone, or the centred square.
+      The mask, and the vote at full size. Where a side would be left empty, the mask of the vote alone, or the
+      centred square.
     """
-    factor = working_factor(valid.shape)
-    steady = place_log_odds(model, vote) + PRIOR_WEIGHT * prior + VOTE_WEIGHT * (2 * vote - 1)
-    by_colour = colour_log_odds(model, vote, colour_bins(lab))
-    vote, steady = (enlarge(plane, model.valid, factor, valid.shape) for plane in (vote, steady))
-    odds = smooth_odds(by_colour + steady, make_bonds(lab, valid))
-    by_vote = harden(vote - 0.5, centred_square(valid), valid, LEAST)
-    return harden(odds, by_vote, valid, LEAST)
+    factor, bonds = working_factor(valid.shape), make_bonds(lab, valid)
+
+    def to_full(plane: Float[Array, "hs ws"]) -> Float[Array, "h w"]:
+        return jnp.where(valid, enlarge(plane, model.valid, factor, valid.shape), 0)
+
+    evidence, full_vote = PRIOR_WEIGHT * prior + VOTE_WEIGHT * (2 * vote - 1), to_full(vote)
+    if rounds:
+        odds = fit_smoothly(make_colour_model(lab, valid), bonds, full_vote, to_full(evidence), rounds)
+    else:
+        by_colour = colour_log_odds(model, vote, colour_bins(lab))
+        odds = smooth_odds(by_colour + to_full(evidence + place_log_odds(model, vote)), bonds)
+    by_vote = harden(full_vote - 0.5, centred_square(valid), valid, LEAST)
+    return harden(odds, by_vote, valid, LEAST), full_vote
+
+
+def soft_iou(soft: Float[Array, "h w"], mask: Bool[Array, "h w"], valid: Bool[Array, "h w"]) -> Float[Array, ""]:
+    """Return the overlap of a mask with a soft one over their union, 0 if both are empty."""
+    both = jnp.sum(jnp.where(mask & valid, soft, 0))
+    either = jnp.sum(mask & valid, dtype=soft.dtype) + jnp.sum(jnp.where(~mask & valid, soft, 0))
+    return both / jnp.maximum(either, 1)
 
 
 def soft_square(valid: Bool[Array, "h w"]) -> Float[Array, "h w"]:
