@@ -19,9 +19,7 @@ THRESHOLD, BELOW, ABOVE, ABOVE_OF_WAYS = 0.25, 0.25, 0.25, 0.5  # where the mean
 WEIGHT = 3.0  # of a mean distance, in log odds
 
 
-def border_log_odds(
-    lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], blocks: int
-) -> Float[Array, "h w"]:
+def border_log_odds(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], blocks: int) -> Float[Array, "h w"]:
     """Return log odds of foreground from the border alone.
 
     Args:
@@ -43,7 +41,9 @@ def strip_distance(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"]) -> Flo
     Detection at 80 FPS, ICCV 2015): a strip that holds the object may be wrong alone.
     """
     rows, columns = (axis[:, None] if i == 0 else axis[None, :] for i, axis in enumerate(places(valid)))
-    strips = jnp.stack([near & valid for near in (rows < STRIP, rows >= 1 - STRIP, columns < STRIP, columns >= 1 - STRIP)])
+    strips = jnp.stack(
+        [near & valid for near in (rows < STRIP, rows >= 1 - STRIP, columns < STRIP, columns >= 1 - STRIP)]
+    )
 
     def distance(strip: Bool[Array, "h w"]) -> Float[Array, "h w"]:
         return stretch(_mahalanobis(lab, strip.astype(lab.dtype)), valid)
