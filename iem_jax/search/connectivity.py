@@ -88,7 +88,7 @@ def shortest_ways(edges: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 
 def solve(smooth: Float[Array, "n n"], pull: Float[Array, " n"], right: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Solve (D - W + diag(pull)) s = right, D the row sums of W = smooth: conjugate gradients, scaled by the diagonal."""
+    """Solve (D - W + diag(pull)) s = right, D the row sums of W = smooth, by conjugate gradients with D as a scale."""
     diagonal = jnp.maximum(jnp.sum(smooth, axis=1) + pull, 1e-6)
 
     def times(vector: Array) -> Array:
