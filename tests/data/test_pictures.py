@@ -7,10 +7,9 @@ import pytest
 from drawings import draw, draw_truth
 from PIL import Image
 
-from iem_jax.config import FITS
 from iem_jax.data import pictures
 from iem_jax.data.budget import PixelBudget
-from iem_jax.data.fit import Placement, fit_image, place, restore_mask
+from iem_jax.data.fit import FITS, Placement, fit_image, place, restore_mask
 from iem_jax.data.images import ReadError
 from iem_jax.data.loader import load_sample
 from iem_jax.data.pictures import TURNS, read_original, read_small
