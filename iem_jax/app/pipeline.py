@@ -76,7 +76,8 @@ def run_pipeline(config: RunConfig, started: float | None = None) -> int:
     config = prepare(config)
     checkpoint = config.algorithm.refine_checkpoint
     network = None if checkpoint is None else load_network(checkpoint, config.algorithm.iem.size)
-    samples = list_samples(config.source, config.output.output_dir)
+    tell = (lambda text: None) if config.output.quiet else say
+    samples = list_samples(config.source, config.output.output_dir, tell=tell)
     try:
         return run_samples(config, samples, network, started).status
     except OutputError as error:

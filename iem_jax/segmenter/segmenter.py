@@ -165,7 +165,7 @@ class Segmenter:
         status, confidence = status_and_confidence(judged)
         if judged is None or item.placement is None:
             return Found(item.sample.name, None, FAILED, None, item.problem)
-        square, problem = np.asarray(judged.mask), ""
+        square, problem = np.asarray(judged.mask), item.problem
         try:
             mask = cut(square, item.placement.box) if self.resolution == "model" else restore(item, square)
         except (ReadError, MemoryError) as error:

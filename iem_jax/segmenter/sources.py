@@ -90,7 +90,7 @@ def read_pixels(item: Loaded) -> UInt8[np.ndarray, "H W c"]:
     source: Any = item.sample.image_path
     if isinstance(source, np.ndarray):
         return source if source.dtype == np.uint8 else np.rint(source * 127.5 + 127.5).astype(np.uint8)
-    picture = lay_on_white(read_original(source))
+    picture = lay_on_white(read_original(source, item.sample.truncated))
     if item.placement is not None and picture.size != item.placement.picture_size:
         raise ReadError("the picture has been changed during the run")
     return np.asarray(picture)
