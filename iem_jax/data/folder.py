@@ -223,8 +223,8 @@ def _found(root: Path, path: Path, problem: str = "") -> Found:
 def _is_run(manifest: Path) -> bool:
     try:
         with manifest.open("rb") as file:
-            return "iem_jax" in json.loads(file.readline())
-    except (OSError, ValueError, TypeError):
+            return "iem_jax" in json.loads(file.readline(1 << 20))
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 

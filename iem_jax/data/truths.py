@@ -21,6 +21,11 @@ from iem_jax.data.source import ReadError, Source, load, open_picture
 
 ORIENTATIONS = ("upright", "stored")
 LOSSY, EITHER_WAY = "lossy", "either way"  # notes
+NOTES = {
+    LOSSY: "{} ground truths are of a kind that loses detail (JPEG): the object is from half of the greatest level on",
+    EITHER_WAY: "{} pictures are turned by their EXIF orientation, and their ground truths fit turned or not: taken as "
+    "upright (`--mask_orientation=stored` turns them with the pictures)",
+}
 INKS = ("CMYK", "YCbCr", "LAB", "HSV")  # modes in which 0 is no darkness
 JPEGS = ("JPEG", "MPO")
 MAYBE_LOSSY = ("WEBP", "AVIF", "JPEG2000", "HEIF", "JXL")
