@@ -70,7 +70,8 @@ def open_image(file: io.BytesIO | io.BufferedReader) -> Image.Image:
     except UnidentifiedImageError:
         pass
     try:
-        return Image.open(file, formats=_others())
+        image = Image.open(file, formats=_others())
+        return _open_tiff(file) if _is_misread(image) else image
     except UnidentifiedImageError as error:
         file.seek(0)
         start = file.read(16)
@@ -107,6 +108,12 @@ def _identify(start: bytes) -> str | None:
     if start[4:8] == b"ftyp":
         return next((kind for kind, brands in BRANDS.items() if start[8:12] in brands), None)
     return next((kind for kind, signs in SIGNATURES.items() if start.startswith(signs)), None)
+
+
+def _is_misread(image: Image.Image) -> bool:
+    """Return whether Pillow would take each byte for a sample: TIFFs of 16 bits whose channels lie one by one."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(284) == 2 and len(tags.get(258, ())) > 1 and tags[258][0] > 8
 
 
 def _open_tiff(file: io.BytesIO | io.BufferedReader) -> Image.Image:

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from iem_jax.data.damaged import finish_jpeg
 from iem_jax.data.kinds import open_image
+from iem_jax.data.sixteen import raw_modes, restore_depth
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | io.IOBase | Image.Image
 _LOCKS = tuple(threading.Lock() for _ in range(61))  # an object's is found by its identity
@@ -66,9 +67,10 @@ def load(image: Image.Image, truncated: bool = False) -> Image.Image:
     Raises:
       ReadError: pixels are missing.
     """
+    file, modes = getattr(image, "fp", None), raw_modes(image)
     try:
         image.load()
-        return image
+        return restore_depth(image, file, modes) if modes else image
     except OSError as error:
         if "truncated" not in str(error):
             raise
