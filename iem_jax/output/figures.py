@@ -38,6 +38,7 @@ def cut_out(picture: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
       mask: where the object is.
     """
     result, (left, top, right, bottom) = Image.new("RGBA", picture.size), find_box(mask, 0)
+    result.info = {name: value for name, value in picture.info.items() if name == "icc_profile"}
     if right > left:
         inner = picture.crop((left, top, right, bottom)).convert("RGBA")
         result.paste(inner, (left, top), mask=_to_image(mask[top:bottom, left:right], 255))
