@@ -101,7 +101,7 @@ def _lacking(kind: str) -> str | None:
         return package if importlib.util.find_spec(module) is None else None
     codec = CODECS.get(kind)
     known = codec is None or codec in features.modules or codec in features.codecs
-    return None if known and (codec is None or features.check(codec)) else "a newer Pillow"
+    return None if known and (codec is None or features.check(codec)) else "-U pillow"
 
 
 def _identify(start: bytes) -> str | None:
