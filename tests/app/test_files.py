@@ -149,7 +149,7 @@ def test_truncated_pictures_are_done_if_wanted(tmp_path, capsys):
 
 
 def test_a_latin_1_locale_and_a_list_from_a_pipe(tmp_path):
-    localedef, name = shutil.which("localedef"), "ä" * 112 + ".jpg"
+    localedef, name = shutil.which("localedef"), "日" * 74 + "ab.jpg"
     if localedef is None or not Path("/usr/share/i18n/locales/en_US").is_file():
         pytest.skip("there is no localedef, or nothing to make a locale of")
     subprocess.run([localedef, "-f", "ISO-8859-1", "-i", "en_US", tmp_path / "en_US.ISO-8859-1"], check=True)
