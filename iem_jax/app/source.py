@@ -1,6 +1,6 @@
 """Which pictures a run is about, and how they are read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ def list_samples(
     return DATASETS[source.dataset](Path(source.dataset_path), source.split)
 
 
-def load_pictures(config: RunConfig, samples: list[Sample]) -> Iterator[Loaded]:
+def load_pictures(config: RunConfig, samples: Iterable[Sample]) -> Iterator[Loaded]:
     """Read pictures as the run sees them, in threads, in their order."""
     size, cache_dir = config.algorithm.iem.size, config.computing.cache_dir
     # Data sets that are cropped are read as the reference reads them.
