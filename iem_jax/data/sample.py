@@ -24,7 +24,7 @@ class Sample:
     """
 
     name: str
-    image_path: Any
+    image_path: Any  # a `Source`
     mask_path: Path | None = None
     mask_rule: PixelRule | None = None
     problem: str = ""

@@ -12,8 +12,9 @@ from jaxtyping import Bool
 from iem_jax.config import IEMConfig, UsageError, check_choice, check_config, check_divisible, check_preset
 from iem_jax.data.budget import DECODING
 from iem_jax.data.fit import FITS, cut, restore_mask
-from iem_jax.data.images import ReadError
 from iem_jax.data.loader import Loaded, in_threads
+from iem_jax.data.sample import Sample
+from iem_jax.data.source import ReadError
 from iem_jax.finishing.edges import restore_refined
 from iem_jax.finishing.judging import POLARITIES, Judged
 from iem_jax.refine.network import load_network
@@ -157,7 +158,7 @@ class Segmenter:
         results = segment_stream(items, self.computing, few=len(items))
         return list(in_threads(lambda pair: self._finish(*pair), results))
 
-    def _load(self, sample: Any) -> Loaded:
+    def _load(self, sample: Sample) -> Loaded:
         return load_source(sample, self.iem.size, self.fit, colour=self.method != "paper" or self.network is not None)
 
     def _finish(self, item: Loaded, judged: Judged | None) -> Found:

@@ -13,10 +13,11 @@ from PIL import Image
 from iem_jax.config import UsageError
 from iem_jax.core.arrays import as_array
 from iem_jax.data.fit import fit_image, place
-from iem_jax.data.images import ReadError, lay_on_white
+from iem_jax.data.images import lay_on_white
 from iem_jax.data.loader import Loaded, load_sample
 from iem_jax.data.pictures import read_original
 from iem_jax.data.sample import Sample
+from iem_jax.data.source import ReadError, hold
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of an 8-bit array's channels
 
@@ -26,18 +27,15 @@ def name_sources(sources: Iterable[Any]) -> Iterator[Sample]:
     for number, source in enumerate(sources):
         is_path = isinstance(source, str | os.PathLike)
         name = os.fspath(source) if is_path else str(number)
-        yield Sample(name if isinstance(name, str) else os.fsdecode(name), Path(name) if is_path else hold(source))
-
-
-def hold(source: Any) -> Any:
-    """Return the bytes of an open file, which stays open and where it was; anything else as it is."""
-    if not hasattr(source, "read"):
-        return source
-    position = source.tell()
-    source.seek(0)
-    content = source.read()
-    source.seek(position)
-    return content
+        problem = ""
+        if is_path:
+            source = Path(os.fsdecode(source))
+        elif hasattr(source, "read"):
+            try:
+                source = hold(source)
+            except ReadError as error:
+                problem = str(error)
+        yield Sample(os.fsdecode(name), source, problem=problem)
 
 
 def load_source(sample: Sample, size: int, fit: str, colour: bool) -> Loaded:
@@ -50,7 +48,7 @@ def load_source(sample: Sample, size: int, fit: str, colour: bool) -> Loaded:
       colour: three channels are needed: grey arrays are repeated, others refused.
     """
     source: Any = sample.image_path
-    if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview | Image.Image):
+    if sample.problem or isinstance(source, str | os.PathLike | bytes | bytearray | memoryview | Image.Image):
         return load_sample(sample, size, fit)
     try:
         array = check_picture(np.asarray(as_array(source, "picture")))
