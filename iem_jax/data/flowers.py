@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 from jaxtyping import Bool, UInt8
 
 from iem_jax.config import UsageError
+from iem_jax.data.matlab import read_matlab
 from iem_jax.data.sample import Sample
 
+LAST, LARGEST = 99_999, 1 << 24  # the largest number that file names hold; bytes of setid.mat
 SPLITS = {"train": "tstid", "val": "valid", "test": "trnid"}  # ReDO swaps the official train and test
 
 
@@ -45,15 +46,16 @@ def _read_ids(root: Path, key: str) -> list[int]:
     if not path.is_file():
         raise UsageError(f"`dataset_path` must hold setid.mat, jpg/ and segmim/: there is no {path}.")
     try:
-        table = scipy.io.loadmat(path)
-    except Exception as error:  # scipy raises half a dozen types on damaged files
+        if path.stat().st_size > LARGEST:
+            raise ValueError("it is too large")
+        table = read_matlab(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read as a MATLAB 5 file ({error}); download it again.") from error
-    ids = table.get(key)
-    if ids is None:
+    if key not in table:
         raise UsageError(f"{path} must hold image numbers under {key!r}; it holds {_keys(table)}.")
-    numbers = np.ravel(ids)
-    if not numbers.size or not np.issubdtype(numbers.dtype, np.number) or not np.all(numbers == np.rint(numbers)):
-        raise UsageError(f"{path} must hold image numbers under {key!r}, not {numbers.dtype} of shape {np.shape(ids)}.")
+    numbers = np.ravel(() if table[key] is None else table[key])
+    if not numbers.size or not ((numbers >= 0) & (numbers <= LAST) & (numbers == np.rint(numbers))).all():
+        raise UsageError(f"{path} must hold image numbers under {key!r}, from 0 to {LAST}; download it again.")
     return [int(number) for number in numbers]
 
 
