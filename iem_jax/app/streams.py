@@ -1,4 +1,4 @@
-"""Standard output and error that may be closed, full, or end early: the run goes on and writes its files all the same."""
+"""Standard output and error may be closed, full, or end early: the run goes on and writes its files all the same."""
 
 import contextlib
 import errno

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,10 @@ from iem_jax.core.batch import normalise
 from iem_jax.core.inpainting import inpaint
 from iem_jax.data.budget import DECODING
 from iem_jax.data.fit import cut, restore_mask
-from iem_jax.data.images import ReadError, lay_on_white
+from iem_jax.data.images import ReadError
 from iem_jax.data.loader import Loaded
-from iem_jax.data.pictures import read_foreground, read_original, read_small
+from iem_jax.data.original import Original
+from iem_jax.data.pictures import read_foreground
 from iem_jax.finishing.edges import restore_refined
 from iem_jax.output.figures import LONGEST_JPEG, cut_out, fit_inside, fit_mask, overlay, strip, thumbnail
 from iem_jax.output.writer import PATTERNS, OutputError, Writer, Written
@@ -25,6 +26,15 @@ from iem_jax.output.writer import PATTERNS, OutputError, Writer, Written
 TILE = 384  # long side in pixels of a picture in a panel
 THUMBNAIL = 192
 LARGEST_OVERLAY = 50_000_000  # pixels; beyond, an overlay is smaller than its picture, which has to fit into memory
+
+
+class Subject(NamedTuple):
+    """What the files of a picture are made of."""
+
+    item: Loaded
+    found: Bool[np.ndarray, "h w"]  # the mask of the square
+    original: Original
+    mask: Bool[np.ndarray, "H W"]  # of the picture's own size
 
 
 class Products:
@@ -39,7 +49,7 @@ class Products:
             "panels": ("panels", self._panel),
             "thumbnails": ("report", self._thumbnail),
         }
-        self._makers: dict[str, Callable[..., Image.Image]] = {
+        self._makers: dict[str, Callable[[Subject], Image.Image]] = {
             kind: make
             for kind, (name, make) in makers.items()
             if name in wanted or (name == "report" and "figures" in wanted)
@@ -87,9 +97,9 @@ class Products:
         return files, problem
 
     def _write(self, item: Loaded, found: Bool[np.ndarray, "h w"], files: dict[str, Written]) -> str:
-        problem, name = "", item.sample.name
+        original, problem, name = Original(item), "", item.sample.name
         try:
-            mask = self._restore(item, found)
+            mask = self._restore(item, found, original)
         except (ReadError, MemoryError) as error:
             problem = f"masks: {error or 'not enough memory'}"
             mask = found if item.placement is None else restore_mask(found, item.placement)
@@ -97,53 +107,55 @@ class Products:
         if item.placement is not None and self._resolution == "model":
             written = cut(found, item.placement.box)
         files["masks"] = self._writer.write_mask(name, written)
+        subject = Subject(item, found, original, mask)
         for kind, make in self._makers.items():
             if problem:
                 break
             try:
-                image = make(item, found, mask)
+                image = make(subject)
             except (ReadError, MemoryError) as error:
                 return f"{kind}: {error or 'not enough memory'}"
             files[kind] = self._writer.write_image(PATTERNS[kind].format(name), image, kept=False)
         return problem
 
-    def _restore(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "H W"]:
+    def _restore(self, item: Loaded, found: Bool[np.ndarray, "h w"], original: Original) -> Bool[np.ndarray, "H W"]:
         """Return the mask at the picture's own size, with edges that follow the picture if they are wanted."""
         placement = item.placement
         if placement is None:
             return found
         if self._resolution == "model":
             return restore_mask(found, placement)
-        picture = np.asarray(lay_on_white(_original(item)))
-        with jax.default_device(self._device):
-            return restore_refined(picture, found, placement.region, placement.box)
+        return restore_refined(original.pixels, found, placement.region, placement.box)
 
-    def _cut_out(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
-        return cut_out(_original(item), mask)
+    def _cut_out(self, subject: Subject) -> Image.Image:
+        return cut_out(subject.original.colour, subject.mask)
 
-    def _overlay(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
+    def _overlay(self, subject: Subject) -> Image.Image:
+        mask = subject.mask
         smaller = math.ceil(max((mask.size / LARGEST_OVERLAY) ** 0.5, max(mask.shape) / LONGEST_JPEG))
         if smaller <= 1:
-            return overlay(lay_on_white(_original(item)), mask)
-        picture = _preview(item, max(mask.shape) // smaller)
+            return overlay(subject.original.on_white, mask)
+        picture = _preview(subject, max(mask.shape) // smaller)
         return overlay(picture, fit_mask(mask, picture.size))
 
-    def _panel(self, item: Loaded, found: np.ndarray, mask: np.ndarray) -> Image.Image:
-        picture = _preview(item, TILE)
+    def _panel(self, subject: Subject) -> Image.Image:
+        item = subject.item
+        picture = _preview(subject, TILE)
         tiles = [picture]
         if item.ground_truth is not None:
             tiles.append(_show(_truth(item), picture.size))
-        tiles.append(_show(mask, picture.size))
+        tiles.append(_show(subject.mask, picture.size))
         with jax.default_device(self._device):
-            sides = inpaint_sides(np.asarray(item.image), found, self._iem, _valid(item))
+            sides = inpaint_sides(np.asarray(item.image), subject.found, self._iem, _valid(item))
         box = item.placement.box if item.placement else None
         tiles.append(Image.fromarray(sides).resize(picture.size, Image.Resampling.BICUBIC, box=box))
         return strip(tiles)
 
-    def _thumbnail(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
-        largest = max(item.placement.picture_size if item.placement else np.shape(np.asarray(item.image))[:2])
-        picture = _preview(item, min(THUMBNAIL, largest))
-        return thumbnail(picture, fit_mask(mask, picture.size))
+    def _thumbnail(self, subject: Subject) -> Image.Image:
+        placement = subject.item.placement
+        largest = max(placement.picture_size if placement else subject.found.shape)
+        picture = _preview(subject, min(THUMBNAIL, largest))
+        return thumbnail(picture, fit_mask(subject.mask, picture.size))
 
 
 def inpaint_sides(
@@ -166,23 +178,12 @@ def _inpaint_sides(
     return jnp.rint(jnp.clip(jnp.nan_to_num(sides) * 127.5 + 127.5, 0, 255)).astype(jnp.uint8)
 
 
-def _original(item: Loaded) -> Image.Image:
-    """Return the picture at its own size, to work on."""
-    if item.placement is None:
-        return Image.fromarray(np.array(item.image))
-    picture = read_original(item.sample.image_path)
-    if picture.size != item.placement.picture_size:
-        raise ReadError("the picture has been changed during the run")
-    return picture
-
-
-def _preview(item: Loaded, side: int) -> Image.Image:
-    """Return a small picture in its own proportions."""
-    if item.placement is None:
-        return Image.fromarray(np.array(item.image))
-    size = fit_inside(item.placement.picture_size, side)
-    picture, _ = read_small(item.sample.image_path, (max(size), min(size)))
-    return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+def _preview(subject: Subject, side: int) -> Image.Image:
+    """Return a small picture in its own proportions; as it is, if it is not to be brought back to its own size."""
+    placement = subject.item.placement
+    if placement is None:
+        return subject.original.on_white
+    return subject.original.preview(fit_inside(placement.picture_size, side))
 
 
 def _valid(item: Loaded) -> Bool[np.ndarray, "h w"] | None:
