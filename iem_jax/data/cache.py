@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from iem_jax.data.fit import Placement
+from iem_jax.data.fit import Box, Placement
 
 VERSION = 2  # of what is kept
 UNFINISHED = ".writing-iem_jax-cache-"
@@ -94,13 +94,13 @@ def _checksum(data: bytes) -> bytes:
 
 def _placement(placed: list[int], size: int) -> Placement | None:
     """Return a placement, None if its parts do not lie in one another."""
-    (width, height), region, box = placed[:2], placed[2:6], placed[6:]
+    width, height, *corners = placed
+    region: Box = corners[0], corners[1], corners[2], corners[3]
+    box: Box = corners[4], corners[5], corners[6], corners[7]
     inside = _is_inside(region, width, height) and _is_inside(box, size, size)
-    if not inside or max(width, height) > LARGEST:
-        return None
-    return Placement((width, height), tuple(region), tuple(box))
+    return Placement((width, height), region, box) if inside and max(width, height) <= LARGEST else None
 
 
-def _is_inside(box: list[int], width: int, height: int) -> bool:
+def _is_inside(box: Box, width: int, height: int) -> bool:
     left, top, right, bottom = box
     return 0 <= left < right <= width and 0 <= top < bottom <= height

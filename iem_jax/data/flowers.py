@@ -53,7 +53,8 @@ def _read_ids(root: Path, key: str) -> list[int]:
         raise UsageError(f"{path} cannot be read as a MATLAB 5 file ({error}); download it again.") from error
     if key not in table:
         raise UsageError(f"{path} must hold image numbers under {key!r}; it holds {_keys(table)}.")
-    numbers = np.ravel(() if table[key] is None else table[key])
+    found = table[key]
+    numbers = np.zeros(0) if found is None else found.ravel()
     if not numbers.size or not ((numbers >= 0) & (numbers <= LAST) & (numbers == np.rint(numbers))).all():
         raise UsageError(f"{path} must hold image numbers under {key!r}, from 0 to {LAST}; download it again.")
     return [int(number) for number in numbers]
