@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from iem_jax.data.images import lay_on_white
+from iem_jax.data.colour import lay_on_white, to_srgb
 from iem_jax.data.loader import Loaded
 from iem_jax.data.pictures import read_original, read_small
 from iem_jax.data.source import ReadError
@@ -29,7 +29,7 @@ class Original:
         item = self._item
         if item.placement is None:
             return Image.fromarray(np.array(item.image))
-        picture = read_original(item.sample.image_path)
+        picture = read_original(item.sample.image_path, item.sample.truncated)
         if picture.size != item.placement.picture_size:
             raise ReadError("the picture has been changed during the run")
         return picture
@@ -52,5 +52,6 @@ class Original:
         if "colour" in vars(self) or self._item.placement is None:
             picture = self.on_white
         else:
-            picture, _ = read_small(self._item.sample.image_path, (max(size), min(size)))
-        return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+            sample = self._item.sample
+            picture, _ = read_small(sample.image_path, (max(size), min(size)), sample.truncated)
+        return to_srgb(picture).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)

@@ -18,7 +18,7 @@ from iem_jax.data.fit import cut, restore_mask
 from iem_jax.data.images import ReadError
 from iem_jax.data.loader import Loaded
 from iem_jax.data.original import Original
-from iem_jax.data.pictures import read_foreground
+from iem_jax.data.truths import read_truth
 from iem_jax.finishing.edges import restore_refined
 from iem_jax.output.figures import LONGEST_JPEG, cut_out, fit_inside, fit_mask, overlay, strip, thumbnail
 from iem_jax.output.writer import PATTERNS, OutputError, Writer, Written
@@ -191,9 +191,11 @@ def _valid(item: Loaded) -> Bool[np.ndarray, "h w"] | None:
 
 
 def _truth(item: Loaded) -> Bool[np.ndarray, "h w"]:
-    if item.placement is None or item.sample.mask_path is None:
+    path = item.sample.mask_path
+    if item.placement is None or path is None:
         return np.asarray(item.ground_truth)
-    return np.asarray(read_foreground(item.sample.mask_path, item.placement.picture_size)) > 0
+    truth = read_truth(path, item.placement.picture_size, item.turn, item.sample.mask_orientation)
+    return np.asarray(truth.mask) > 0
 
 
 def _show(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Image.Image:
