@@ -220,6 +220,7 @@ def open_manifest(
 
 def _begin(writer: Writer, settings: Mapping[str, Any], overwrite: bool) -> None:
     """Make sure that the folder holds a manifest of these settings, and no half-written files of theirs."""
+    _check_links(writer)
     path, head = writer.folder / NAME, encode_line({"format": FORMAT, **settings})
     found = _read_head(path)
     if found is None:
@@ -305,6 +306,18 @@ def _check_same(path: Path, found: Mapping[str, Any], settings: Mapping[str, Any
             f"`output_dir` {path.parent} holds a run with other settings ({named}): give the same, "
             "another folder, or `overwrite`."
         )
+
+
+def _check_links(writer: Writer) -> None:
+    """Check that what a run writes into does not lie elsewhere: it may be somebody else's."""
+    for name in FOLDERS:
+        try:
+            writer.path_of(f"{name}/a", real=True)
+        except OutputError as error:
+            raise UsageError(
+                f"`output_dir` {writer.folder} must hold its files itself, but {name} leads out of it: remove that link, "
+                "or give another folder."
+            ) from error
 
 
 def _check_unused(folder: Path) -> None:

@@ -59,7 +59,7 @@ def test_tables_are_never_lost(pictures, masks, tmp_path, ending, status):
     assert "Exception ignored" not in found.stderr
     assert files(tmp_path / "out") == masks
     assert (tmp_path / "out/summary.json").is_file()
-    if "> /dev/full" == ending:
+    if ending == "> /dev/full":
         assert "standard output cannot be written: No space left on device" in found.stderr
 
 
@@ -121,7 +121,7 @@ def test_what_nohup_ignores_stays_ignored(pictures, masks, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs root for a process space of its own")
 def test_process_1_of_a_container_hears_sigterm(many, tmp_path):
-    inside = "unshare --pid --fork --kill-child=SIGKILL".split()
+    inside = ["unshare", "--pid", "--fork", "--kill-child=SIGKILL"]
     if subprocess.run([*inside, "true"], capture_output=True).returncode:
         pytest.skip("there is no unshare, or it may not")
     with start(many, tmp_path, *inside) as run:
