@@ -25,6 +25,7 @@ from iem_jax.output.writer import PATTERNS, Writer
 from iem_jax.segmenter.found import FAILED
 
 CHANGED = "the picture was changed while it was worked on"
+GONE = "its files were moved or removed during the run"
 Stamp = list[list[int] | None]
 
 
@@ -69,24 +70,23 @@ class Output:
     def result(self, number: int) -> Result | None:
         """Return the result of a picture as the manifest has it."""
         found = self._target.manifest[number] if self._target is not None else None
-        if found is None:
-            return None
-        with contextlib.suppress(KeyError, TypeError, ValueError):
-            return from_record(*found)
-        return None
+        return None if found is None else _read(*found)
 
     def results(self, number: int) -> Iterator[Result]:
         """Yield the results of the first `number` pictures, as the manifest has them.
 
         One whose files have gone since they were written is no longer done, and becomes one of `problems`.
         """
+        assert self._target is not None
         for index in range(number):
-            result = self.result(index)
-            if result is not None and result.status != FAILED and not self._has_files(index):
-                self.problems[index] = "its files were moved or removed during the run"
-                result = dataclasses.replace(result, problem=self.problems[index])
-            if result is not None:
-                yield result
+            found = self._target.manifest[index]
+            result = None if found is None else _read(*found)
+            if found is None or result is None:
+                continue
+            if not self._target.products.are_there(result.name, found[0].get("files", {})):
+                self.problems[index] = GONE
+                result = dataclasses.replace(result, problem=GONE)
+            yield result
 
     def write(self, number: int, result: Result, item: Loaded, judged: Judged | None, before: Stamp) -> None:
         """Write the files of a picture in a thread, later its record.
@@ -107,8 +107,8 @@ class Output:
     def finish(self) -> None:
         """Bring the manifest into the order of the pictures."""
         if self._target is not None:
-            for number in self.problems:
-                if not self._has_files(number):
+            for number, problem in self.problems.items():
+                if problem == GONE:
                     self._target.manifest.forget(number)
             self._target.manifest.finish()
 
@@ -134,16 +134,9 @@ class Output:
         found = target.manifest[number]
         if found is None or found[0].get("status") == FAILED or "pending" in found[0]:
             return False
-        if found[0].get("source") != stamp(sample) or self.result(number) is None:
+        if found[0].get("source") != stamp(sample) or _read(*found) is None:
             return False
         return target.products.are_whole(sample.name, found[0].get("files"))
-
-    def _has_files(self, number: int) -> bool:
-        """Return whether all files in a picture's record are there, by their sizes."""
-        assert self._target is not None
-        found = self._target.manifest[number]
-        files = found[0].get("files", {}) if found is not None else {}
-        return self._target.products.are_there(self._samples[number].name, files)
 
 
 @contextlib.contextmanager
@@ -178,6 +171,12 @@ def settings_of(config: RunConfig, network: str | None = None) -> dict[str, Any]
 def stamp(sample: Sample) -> Stamp:
     """Return the size and the time of the last change of a picture and of its ground truth."""
     return [_stamp(path) for path in (sample.image_path, sample.mask_path)]
+
+
+def _read(record: Record, curve: Curve | None) -> Result | None:
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        return from_record(record, curve)
+    return None
 
 
 def _stamp(path: Path | None) -> list[int] | None:

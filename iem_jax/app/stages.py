@@ -142,6 +142,10 @@ def _run_stages(
     except OutputError as error:
         say_unwritten(error)
         return 1
+    except OSError as error:  # of a checkpoint, or of what an earlier stage wrote
+        what = f"{error.filename or folder} cannot be used: {error.strerror or error}"
+        say_unwritten(OutputError(what))
+        return 1
     except TrainingError as error:
         say(str(error))
         return 1

@@ -29,10 +29,10 @@ def decode_line(line: bytes) -> Record:
       ValueError: the line is damaged, or of another origin.
     """
     body = b"{" + line[_LENGTH:].rstrip(b"\n")
-    if line[:_LENGTH] != _HEAD % zlib.crc32(body):
+    if line[:_LENGTH] != _HEAD % zlib.crc32(body):  # or of another form
         raise ValueError("its checksum is wrong")
     try:
-        return json.loads(body)
+        return json.loads(body.decode())
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

@@ -315,8 +315,8 @@ def _check_links(writer: Writer) -> None:
             writer.path_of(f"{name}/a", real=True)
         except OutputError as error:
             raise UsageError(
-                f"`output_dir` {writer.folder} must hold its files itself, but {name} leads out of it: remove that link, "
-                "or give another folder."
+                f"`output_dir` {writer.folder} must hold its files itself, but {name} leads out of it: "
+                "remove that link, or give another folder."
             ) from error
 
 
