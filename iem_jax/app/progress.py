@@ -17,7 +17,8 @@ from iem_jax.data.sample import Sample
 from iem_jax.finishing.judging import Judged
 from iem_jax.output.curves import Curve
 from iem_jax.output.lines import Record
-from iem_jax.output.manifest import Manifest, open_manifest
+from iem_jax.output.manifest import Manifest
+from iem_jax.output.opening import open_manifest
 from iem_jax.output.products import Products
 from iem_jax.output.queue import WriteQueue
 from iem_jax.output.results import Result, from_record, to_record

@@ -33,7 +33,7 @@ from iem_jax.config import IEMConfig, UsageError
 from iem_jax.core.solver import OK, STATUSES
 from iem_jax.data import Sample
 from iem_jax.evaluation.compare import comparison_lines, comparison_rows, mean_scores
-from iem_jax.output.manifest import check_settings, lock_folder
+from iem_jax.output.opening import check_settings, lock_folder
 from iem_jax.output.results import metrics_rows
 from iem_jax.output.writer import FILES, FOLDERS, OutputError, Writer
 from iem_jax.refine.config import RefineConfig, check_refine_config, check_size

@@ -7,10 +7,10 @@ of the mask, its overlap with the ground truth (-1 without one). A record of the
 it, so that rows may lie in any order, and a damaged one is known.
 """
 
+import contextlib
 import hashlib
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import numpy as np
 from jaxtyping import Float, Int64, Integer, UInt64
@@ -58,20 +58,24 @@ class Curves:
         Raises:
           OSError: the file cannot be read or written.
         """
-        self._path = folder / NAME
-        self._appender = Appender(self._path)
-        self._file: IO[bytes] = self._path.open("rb")
+        with contextlib.ExitStack() as files:
+            self._appender = files.enter_context(Appender(folder / NAME))
+            self._file = files.enter_context((folder / NAME).open("rb"))
+            self._files = files.pop_all()
         self._iterations = iterations
         whole = self._appender.size // self._length * self._length if iterations else 0
         if whole < self._appender.size:  # a last row that was cut off
-            self._appender.cut(whole)
+            try:
+                self._appender.cut(whole)
+            except OSError:
+                self._files.close()
+                raise
 
     def __enter__(self) -> "Curves":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
-        self._file.close()
-        self._appender.__exit__(kind, error, trace)
+        self._files.close()
 
     @property
     def _length(self) -> int:

@@ -19,7 +19,8 @@ from iem_jax.app import pipeline
 from iem_jax.app.config import RunConfig, run_config
 from iem_jax.app.pipeline import run_pipeline
 from iem_jax.config import IEMConfig, UsageError
-from iem_jax.output.manifest import Manifest, open_manifest
+from iem_jax.output.manifest import Manifest
+from iem_jax.output.opening import open_manifest
 from iem_jax.output.queue import WriteQueue
 from iem_jax.output.writer import OutputError, Writer
 

@@ -15,7 +15,7 @@ from iem_jax.app.pipeline import run_pipeline
 from iem_jax.config import IEMConfig, UsageError
 from iem_jax.output.durable import Appender
 from iem_jax.output.lines import decode_line, encode_line
-from iem_jax.output.manifest import open_manifest
+from iem_jax.output.opening import open_manifest
 from iem_jax.output.writer import OutputError, Writer
 
 SMALL = IEMConfig(size=32, iters=2)
