@@ -224,7 +224,8 @@ def _segment(run: Run) -> Iterator[Result]:
     if not run.output.pending:
         return
     loaded = run.clock.timed("load", load_pictures(run.config, run.output.pending))
-    for item, judged in segment_stream(run.interrupt.until(loaded), run.segmenter.computing, run.clock):
+    number = len(run.output.pending)
+    for item, judged in segment_stream(run.interrupt.until(loaded), run.segmenter.computing, run.clock, number):
         result = make_result(item, judged)
         with run.clock.measure("write"):
             run.output.write(result, item, judged)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jaxlib
 from jax.experimental import serialize_executable
+from jaxlib.version import __version__ as jaxlib_version
 
 from iem_jax.core.programs import describe
 
@@ -101,5 +101,5 @@ def _versions() -> str:
     backend = jax.local_devices()[0].client
     flags = [os.environ.get(name, "") for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
     devices = [(device.id, device.device_kind) for device in jax.local_devices()]
-    versions = jax.__version__, jaxlib.__version__, backend.platform_version, digest.hexdigest()
+    versions = jax.__version__, jaxlib_version, backend.platform_version, digest.hexdigest()
     return f"{versions}{devices}{flags}{settings}"
