@@ -15,7 +15,8 @@ from jaxtyping import Bool
 from PIL import Image
 
 from iem_jax.config import UsageError
-from iem_jax.output.png import encode_mask
+from iem_jax.data.colour import PROFILE
+from iem_jax.output.png import COLOUR_TYPES, encode_mask, encode_picture
 
 METRICS_COLUMNS = (
     *("name", "status", "inp_error", "accuracy", "iou", "dice"),
@@ -73,10 +74,12 @@ class Writer:
     def write_image(self, name: str, image: Image.Image) -> None:
         """Write a picture as .png or .jpg."""
         kind = FORMATS[Path(name).suffix]
-        large = kind == "PNG" and image.width * image.height > LARGE
-        profile = image.info.get("icc_profile")  # which Pillow keeps in PNGs alone
-        options = {"compress_level": 1} if large else {"quality": 90, "icc_profile": profile} if kind == "JPEG" else {}
-        self.write(name, lambda file: image.save(file, kind, **options))
+        if kind == "PNG" and image.mode in COLOUR_TYPES and image.width * image.height > LARGE:
+            self.write(name, lambda file: file.writelines(encode_picture(image)))
+        else:
+            profile = image.info.get(PROFILE)  # which Pillow keeps in PNGs alone
+            options = {"quality": 90, "icc_profile": profile} if kind == "JPEG" else {}
+            self.write(name, lambda file: image.save(file, kind, **options))
 
     def write_text(self, name: str, chunks: Iterable[str]) -> None:
         """Write a text in UTF-8 piece by piece; bytes of file names that are no UTF-8 become question marks."""
