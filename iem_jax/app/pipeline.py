@@ -1,5 +1,6 @@
 """The main job: samples -> squares -> segmented and judged -> printed lines, masks and tables."""
 
+import collections
 import contextlib
 import sys
 import time
@@ -18,6 +19,7 @@ from iem_jax.app.source import list_samples, load_pictures, write_demo_sheet
 from iem_jax.app.tables import say_outcome, write_tables
 from iem_jax.data import Sample
 from iem_jax.data.names import printable
+from iem_jax.data.truths import NOTES
 from iem_jax.output.plots import check_plots
 from iem_jax.output.results import Result, history_line, history_rows, make_result
 from iem_jax.output.writer import OutputError, Writer
@@ -47,6 +49,7 @@ class Run(NamedTuple):
     output: Output
     clock: Clock
     interrupt: Interrupt
+    notes: collections.Counter[str]  # of the ground truths that were read
 
     def print(self, text: str) -> None:
         """Print a line of the reference's text to standard output."""
@@ -76,7 +79,8 @@ def run_pipeline(config: RunConfig, started: float | None = None) -> int:
     config = prepare(config)
     checkpoint = config.algorithm.refine_checkpoint
     network = None if checkpoint is None else load_network(checkpoint, config.algorithm.iem.size)
-    samples = list_samples(config.source, config.output.output_dir)
+    tell = (lambda text: None) if config.output.quiet else say
+    samples = list_samples(config.source, config.output.output_dir, tell=tell)
     try:
         return run_samples(config, samples, network, started).status
     except OutputError as error:
@@ -119,7 +123,7 @@ def run_samples(config: RunConfig, samples: list[Sample], network: Any, started:
     identity = None if network is None else identify(network)
     with warnings.catch_warnings(), open_output(writer, config, samples, device, identity) as output:
         warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
-        run = Run(config, samples, segmenter, output, Clock(), Interrupt())
+        run = Run(config, samples, segmenter, output, Clock(), Interrupt(), collections.Counter())
         run.clock["import"] = time.perf_counter() - started
         return _do(run)
 
@@ -160,6 +164,8 @@ def _do(run: Run) -> Outcome:
         say(f"interrupted: {len(results)} of {number} pictures are done; the same command goes on from there.")
         return Outcome(130, results, True)
     run.print(f"{'IEM' if run.segmenter.network is None else 'SegNet'} finished in {run.clock['total']:.1f} seconds")
+    for note, count in sorted(run.notes.items()):
+        run.tell(NOTES[note].format(count))
     problems = run.output.problems
     for result in problems.values():
         say(f"{printable(result.name)}: {result.problem}")
@@ -227,6 +233,7 @@ def _segment(run: Run) -> Iterator[Result]:
     number = len(run.output.pending)
     for item, judged in segment_stream(run.interrupt.until(loaded), run.segmenter.computing, run.clock, number):
         result = make_result(item, judged)
+        run.notes.update(item.notes)
         with run.clock.measure("write"):
             run.output.write(result, item, judged)
         yield result
