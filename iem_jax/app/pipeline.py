@@ -250,7 +250,8 @@ def _segment(run: Run, numbers: Sequence[int] | np.ndarray) -> Iterator[Result]:
             yield run.samples[number]
 
     loaded = run.clock.timed("load", load_pictures(run.config, begin()))
-    for item, judged in segment_stream(run.interrupt.until(loaded), run.segmenter.computing, run.clock):
+    loaded = run.interrupt.until(loaded)
+    for item, judged in segment_stream(loaded, run.segmenter.computing, run.clock, len(numbers)):
         number, before = begun.popleft()
         result = make_result(item, judged)
         run.notes.update(item.notes)
