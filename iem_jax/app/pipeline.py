@@ -129,8 +129,7 @@ def run_samples(config: RunConfig, samples: list[Sample], network: Any, started:
     identity = None if network is None else identify(network)
     with warnings.catch_warnings(), open_output(writer, config, samples, device, identity) as output:
         warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
-        notes = collections.Counter()
-        run = Run(config, samples, segmenter, output, Clock(), Interrupt(), Tally(keep), notes)
+        run = Run(config, samples, segmenter, output, Clock(), Interrupt(), Tally(keep), collections.Counter())
         run.clock["import"] = time.perf_counter() - started
         return _do(run)
 
@@ -254,7 +253,8 @@ def _segment(run: Run, numbers: Sequence[int] | np.ndarray) -> Iterator[Result]:
             yield run.samples[number]
 
     loaded = run.clock.timed("load", load_pictures(run.config, begin()))
-    for item, judged in segment_stream(run.interrupt.until(loaded), run.segmenter.computing, run.clock):
+    loaded = run.interrupt.until(loaded)
+    for item, judged in segment_stream(loaded, run.segmenter.computing, run.clock, len(numbers)):
         number, before = begun.popleft()
         result = make_result(item, judged)
         run.notes.update(item.notes)

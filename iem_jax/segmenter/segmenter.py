@@ -145,7 +145,9 @@ class Segmenter:
           What became of each, in order; one that cannot be used has status "failed" and says why.
         """
         loaded = in_threads(self._load, name_sources(pictures, self.truncated))
-        yield from in_threads(lambda pair: self._finish(*pair), segment_stream(loaded, self.computing))
+        number = len(pictures) if isinstance(pictures, Sequence) else None
+        results = segment_stream(loaded, self.computing, number=number)
+        yield from in_threads(lambda pair: self._finish(*pair), results)
 
     def load(self, picture: Any, name: str | None = None) -> Loaded:
         """Read one picture and bring it into a square, without JAX: for pipelines that read in processes of their own.
@@ -158,7 +160,7 @@ class Segmenter:
 
     def finish(self, items: Sequence[Loaded]) -> list[Found]:
         """Segment pictures that `load` has read, and bring their masks to the pictures' own size."""
-        results = segment_stream(items, self.computing, few=len(items))
+        results = segment_stream(items, self.computing, number=len(items))
         return list(in_threads(lambda pair: self._finish(*pair), results))
 
     def _load(self, sample: Sample) -> Loaded:
