@@ -199,6 +199,9 @@ def _say_start(run: Run, device: str) -> None:
     if restored:
         nothing = "" if restored < len(run.samples) else "; there is no more to do"
         run.tell(f"{restored} pictures were done before{nothing}")
+    if run.output.others:
+        fate = "is removed at the end" if run.config.output.prune else "stays (`--prune` removes it)"
+        run.tell(f"{run.output.others} pictures of earlier runs are not among these: what was written of them {fate}")
 
 
 def _work(run: Run) -> Iterator[Result]:
