@@ -29,7 +29,10 @@ class Judged(NamedTuple):
 
 
 def judge(
-    images: Shaped[Array, "b h w c"], masks: Bool[Array, "b h w"], valid: Bool[Array, "b h w"] | None, polarity: str
+    images: Shaped[Array | np.ndarray, "b h w c"],
+    masks: Bool[Array | np.ndarray, "b h w"],
+    valid: Bool[Array | np.ndarray, "b h w"] | None,
+    polarity: str,
 ) -> tuple[Bool[Array, "b h w"], Float[Array, " b"]]:
     """Return the objects and the confidences of masks.
 
