@@ -25,6 +25,10 @@ from iem_jax.segmenter.segmenter import RESOLUTIONS
 
 PLATFORMS = ("cpu", "gpu", "tpu")
 SPLITS = ("train", "val", "test")
+PATHS = (
+    *("dataset_path", "images", "masks", "output_dir"),
+    *("cache_dir", "compilation_cache_dir", "profile_dir", "refine_checkpoint"),
+)
 PRODUCTS = ("cutouts", "overlays", "panels", "figures", "report")
 
 
@@ -224,6 +228,9 @@ def check_run_config(config: RunConfig) -> None:
     Raises:
       UsageError: a setting breaks its rule.
     """
+    for name, value in flatten(config).items():
+        if name in PATHS and value is not None and not str(value).strip():
+            raise UsageError(f"`{name}` must be a path, got an empty one: leave it out for none, or name a folder.")
     _check_algorithm(config.algorithm)
     _check_source(config.source)
     for name, choices in (("fit", FITS), ("resolution", RESOLUTIONS), ("polarity", POLARITIES)):

@@ -1,7 +1,7 @@
 """Which pictures a run is about, and how they are read."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ def list_samples(
     return DATASETS[source.dataset](Path(source.dataset_path), source.split)
 
 
-def load_pictures(config: RunConfig, samples: list[Sample]) -> Iterator[Loaded]:
+def load_pictures(config: RunConfig, samples: Iterable[Sample]) -> Iterator[Loaded]:
     """Read pictures as the run sees them, in threads, in their order."""
     size, cache_dir = config.algorithm.iem.size, config.computing.cache_dir
     # Data sets that are cropped are read as the reference reads them.

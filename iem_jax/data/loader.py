@@ -119,8 +119,18 @@ def load_samples(
     cache: DecodedCache | None = None,
     ahead: int = 64,
 ) -> Iterator[Loaded]:
-    """Read samples in threads, in their order, at most `ahead` of them before they are asked for."""
-    return in_threads(lambda sample: load_cached(sample, size, fit, cache), samples, ahead)
+    """Read samples in threads, in their order, at most `ahead` of them before they are asked for.
+
+    Whatever is wrong with one of them, memory that does not suffice for it included, becomes its `problem`.
+    """
+
+    def load(sample: Sample) -> Loaded:
+        try:
+            return load_cached(sample, size, fit, cache)
+        except Exception as error:
+            return Loaded(sample, problem=f"cannot be used: {error or type(error).__name__}")
+
+    return in_threads(load, samples, ahead)
 
 
 def in_threads(function: Callable[[Item], Outcome], items: Iterable[Item], ahead: int = 64) -> Iterator[Outcome]:

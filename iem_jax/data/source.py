@@ -23,6 +23,9 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | i
 _LOCKS = tuple(threading.Lock() for _ in range(61))  # an object's is found by its identity
 
 
+LONGEST_SIDE, THINNEST = 500_000, 50_000  # pixels; how many times one side may be as long as the other
+
+
 class ReadError(Exception):
     """A picture that cannot be used; the text is the reason, without the picture's name."""
 
@@ -43,6 +46,7 @@ def open_picture(source: Source) -> Iterator[Image.Image]:
             yield image
         else:
             with _open(source) as file, open_image(file) as image:
+                _check_sides(*image.size)
                 yield image
     except ReadError:
         raise
@@ -55,6 +59,12 @@ def open_picture(source: Source) -> Iterator[Image.Image]:
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
         reason = getattr(error, "strerror", None)
         raise ReadError(f"cannot be read: {reason}" if reason else f"cannot be decoded: {error}") from error
+
+
+def _check_sides(width: int, height: int) -> None:
+    """Refuse what Pillow needs many times the pixels' memory for: it holds an address a row."""
+    if max(width, height) > LONGEST_SIDE or max(width, height) > THINNEST * min(width, height):
+        raise ReadError(f"too long or too thin to be decoded safely: {width} x {height} pixels")
 
 
 def load(image: Image.Image, truncated: bool = False) -> Image.Image:

@@ -33,6 +33,7 @@ def judge(
     masks: Bool[Array | np.ndarray, "b h w"],
     valid: Bool[Array | np.ndarray, "b h w"] | None,
     polarity: str,
+    consensus: Float[Array | np.ndarray, " b"] | None = None,
 ) -> tuple[Bool[Array, "b h w"], Float[Array, " b"]]:
     """Return the objects and the confidences of masks.
 
@@ -41,14 +42,15 @@ def judge(
       masks: of `segment`.
       valid: the pictures' own pixels, None for all.
       polarity: "start" believes the masks, "border" asks `orient`.
+      consensus: of the search, if it has one.
     """
-    return _JUDGES[polarity](images, masks, valid)
+    return _JUDGES[polarity](images, masks, valid, consensus)
 
 
 def _judge_as(polarity: str) -> Program:
-    def one(image: Array, mask: Array, own: Array | None) -> tuple[Array, Array]:
+    def one(image: Array, mask: Array, own: Array | None, agreed: Array | None) -> tuple[Array, Array]:
         mask = orient(mask, own) if polarity == "border" else mask
-        return mask, confidence(normalise(image), mask, own)
+        return mask, confidence(normalise(image), mask, own, agreed)
 
     return Program(jax.vmap(one), f"{__name__}.judge {polarity}")
 
