@@ -35,6 +35,7 @@ from iem_jax.app.stages import run_stages
 from iem_jax.app.streams import lenient_streams, open_standard_streams
 from iem_jax.config import FEATURES, PRECISIONS, PRESETS, IEMConfig, UsageError
 from iem_jax.data.fit import FITS
+from iem_jax.data.truths import ORIENTATIONS
 from iem_jax.finishing.judging import POLARITIES
 from iem_jax.refine.config import RefineConfig, check_refine_config
 from iem_jax.segmenter.segmenter import RESOLUTIONS
@@ -49,8 +50,10 @@ _HELP = {
     "dataset_path": "Folder of the data set; without it the demo runs.",
     "dataset": "Layout of the data set: flowers.",
     "split": "Split of the data set, as ReDO assigns them.",
-    "images": "Instead of a data set: folder, picture, glob, or text file of paths.",
+    "images": "Instead of a data set: folder, picture, glob, text file of paths, or - for paths from a pipe.",
     "masks": "Folder of ground truths for the images, by the same relative names.",
+    "mask_orientation": "Of ground truths that fit a picture both turned by EXIF and as it is stored.",
+    "truncated": "Take what is there of pictures whose files end too early.",
     "fit": "How pictures become squares; default: crop, for images pad.",
     "resolution": "Of the masks; default: model, for images original.",
     "polarity": "Which side is the object; default: start, for images border.",
@@ -87,6 +90,7 @@ _HELP = {
 }
 _CHOICES = {
     "split": SPLITS,
+    "mask_orientation": ORIENTATIONS,
     "fit": FITS,
     "resolution": RESOLUTIONS,
     "polarity": POLARITIES,

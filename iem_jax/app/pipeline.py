@@ -20,6 +20,7 @@ from iem_jax.app.source import list_samples, load_pictures, write_demo_sheet
 from iem_jax.app.tables import Tally, say_outcome, write_tables
 from iem_jax.data import Sample
 from iem_jax.data.names import printable
+from iem_jax.data.truths import NOTES
 from iem_jax.output.plots import check_plots
 from iem_jax.output.results import Means, Result, history_line, make_result
 from iem_jax.output.writer import OutputError, Writer
@@ -53,6 +54,7 @@ class Run(NamedTuple):
     clock: Clock
     interrupt: Interrupt
     tally: Tally
+    notes: collections.Counter[str]  # of the ground truths that were read
 
     def print(self, text: str) -> None:
         """Print a line of the reference's text to standard output."""
@@ -82,7 +84,8 @@ def run_pipeline(config: RunConfig, started: float | None = None) -> int:
     config = prepare(config)
     checkpoint = config.algorithm.refine_checkpoint
     network = None if checkpoint is None else load_network(checkpoint, config.algorithm.iem.size)
-    samples = list_samples(config.source, config.output.output_dir)
+    tell = (lambda text: None) if config.output.quiet else say
+    samples = list_samples(config.source, config.output.output_dir, tell=tell)
     try:
         return run_samples(config, samples, network, started).status
     except OutputError as error:
@@ -135,7 +138,7 @@ def run_samples(
     with warnings.catch_warnings(), open_output(writer, config, samples, device, identity) as output:
         warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
         output.name_tables(also)
-        run = Run(config, samples, segmenter, output, Clock(), Interrupt(), Tally(keep))
+        run = Run(config, samples, segmenter, output, Clock(), Interrupt(), Tally(keep), collections.Counter())
         run.clock["import"] = time.perf_counter() - started
         return _do(run)
 
@@ -181,6 +184,8 @@ def _do(run: Run) -> Outcome:
         say(f"interrupted: {done} of {number} pictures are done; the same command goes on from there.")
         return Outcome(128 + run.interrupt.requested, run.tally.kept, run.interrupt.requested)
     run.print(f"{'IEM' if run.segmenter.network is None else 'SegNet'} finished in {run.clock['total']:.1f} seconds")
+    for note, count in sorted(run.notes.items()):
+        run.tell(NOTES[note].format(count))
     tally = run.tally
     if run.output.writer is not None:
         tally = write_tables(run.output, run.config, done, device, run.clock, Tally(run.tally.keep))
@@ -254,9 +259,11 @@ def _segment(run: Run, numbers: Sequence[int] | np.ndarray) -> Iterator[Result]:
             yield run.samples[number]
 
     loaded = run.clock.timed("load", load_pictures(run.config, begin()))
-    for item, judged in segment_stream(run.interrupt.until(loaded), run.segmenter.computing, run.clock):
+    loaded = run.interrupt.until(loaded)
+    for item, judged in segment_stream(loaded, run.segmenter.computing, run.clock, len(numbers)):
         number, before = begun.popleft()
         result = make_result(item, judged)
+        run.notes.update(item.notes)
         with run.clock.measure("write"):
             run.output.write(number, result, item, judged, before)
         yield result

@@ -164,6 +164,7 @@ def settings_of(config: RunConfig, network: str | None = None) -> dict[str, Any]
     places = {name: getattr(config.source, name) for name in ("dataset_path", "images", "masks")}
     paths = {name: None if value is None else os.path.abspath(value) for name, value in places.items()}
     source = {} if config.source.is_own else {"dataset": config.source.dataset, "split": config.source.split}
+    source |= {} if config.source.masks is None else {"mask_orientation": config.source.mask_orientation}
     preset = config.algorithm.preset if network is None else "network"
     own = {"iem_jax": iem_jax.__version__, "preset": preset, "network": network}
     return own | dataclasses.asdict(config.fitting) | dataclasses.asdict(config.algorithm.iem) | source | paths

@@ -17,9 +17,10 @@ from jaxtyping import Bool
 from PIL import Image
 
 from iem_jax.config import UsageError
+from iem_jax.data.colour import PROFILE
 from iem_jax.output.cells import table_lines
 from iem_jax.output.durable import Sink, sync
-from iem_jax.output.png import encode_mask
+from iem_jax.output.png import COLOUR_TYPES, encode_mask, encode_picture
 
 METRICS_COLUMNS = (
     *("name", "status", "inp_error", "accuracy", "iou", "dice"),
@@ -98,9 +99,10 @@ class Writer:
     def write_image(self, name: str, image: Image.Image, kept: bool = True) -> Written:
         """Write a picture as .png or .jpg; `kept` as for `write`."""
         kind = FORMATS[Path(name).suffix]
-        large = kind == "PNG" and image.width * image.height > LARGE
-        profile = image.info.get("icc_profile")  # which Pillow keeps in PNGs alone
-        options = {"compress_level": 1} if large else {"quality": 90, "icc_profile": profile} if kind == "JPEG" else {}
+        if kind == "PNG" and image.mode in COLOUR_TYPES and image.width * image.height > LARGE:
+            return self.write(name, lambda file: file.writelines(encode_picture(image)), kept)
+        profile = image.info.get(PROFILE)  # which Pillow keeps in PNGs alone
+        options = {"quality": 90, "icc_profile": profile} if kind == "JPEG" else {}
         return self.write(name, lambda file: image.save(file, kind, **options), kept)
 
     def write_text(self, name: str, chunks: Iterable[str]) -> Written:

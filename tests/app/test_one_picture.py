@@ -65,14 +65,12 @@ def test_memory_that_does_not_suffice_for_one(tmp_path, monkeypatch, capsys):
     """While it is read, and while its files are made: the others are done, and it is pending for the next run."""
     folder = draw_folder(tmp_path / "in", 6)
     config = settings(folder, tmp_path / "out", overlays=True)
-    real_place, real_write = loader.place, Writer.write_mask
-    calls = []
+    real_load, real_write = loader.load_sample, Writer.write_mask
 
-    def place(size, *rest):
-        calls.append(size)
-        if len(calls) == 2:
+    def load_sample(sample, *rest):
+        if sample.name == "01":
             raise MemoryError
-        return real_place(size, *rest)
+        return real_load(sample, *rest)
 
     def write_mask(self, name, mask):
         if name == "03":
@@ -80,7 +78,7 @@ def test_memory_that_does_not_suffice_for_one(tmp_path, monkeypatch, capsys):
         return real_write(self, name, mask)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loader, "place", place)
+        patch.setattr(loader, "load_sample", load_sample)
         patch.setattr(Writer, "write_mask", write_mask)
         assert run_pipeline(config) == 1
     errors = capsys.readouterr().err
