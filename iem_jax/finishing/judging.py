@@ -29,9 +29,9 @@ class Judged(NamedTuple):
 
 
 def judge(
-    images: Shaped[Array, "b h w c"],
-    masks: Bool[Array, "b h w"],
-    valid: Bool[Array, "b h w"] | None,
+    images: Shaped[Array | np.ndarray, "b h w c"],
+    masks: Bool[Array | np.ndarray, "b h w"],
+    valid: Bool[Array | np.ndarray, "b h w"] | None,
     polarity: str,
     consensus: Float[Array, " b"] | None = None,
 ) -> tuple[Bool[Array, "b h w"], Float[Array, " b"]]:
