@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Integer
 
-from iem_jax.core.solver import STATUSES
+from iem_jax.core.solver import INVALID, STATUSES
 from iem_jax.data.loader import Loaded
 from iem_jax.evaluation.metrics import SCORES, Scores, scores_from_counts
 from iem_jax.finishing.judging import Judged
@@ -139,7 +139,7 @@ def count_statuses(results: Sequence[Result]) -> dict[str, int]:
     scored = sum(result.is_scored for result in results)
     return {
         "pictures": len(results),
-        **{name: counts[name] for name in (STATUSES[0], UNCERTAIN, *STATUSES[1:], FAILED)},
+        **{name: counts[name] for name in (STATUSES[0], UNCERTAIN, *STATUSES[1:INVALID], FAILED)},
         "scored": scored,
     }
 
