@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import AxisType, get_abstract_mesh
 from jaxtyping import Array, Float, Shaped
 
 from iem_jax.config import UsageError
@@ -21,7 +22,9 @@ def normalise(images: Shaped[Array | np.ndarray, "*shape"]) -> Float[Array, "*sh
     """Bring uint8 to [-1, 1], with the reference's roundings; floats keep their values, in at least float32."""
     images = jnp.asarray(images)
     if images.dtype == jnp.uint8:
-        return jnp.asarray(_NORMALISED)[images]
+        mesh = get_abstract_mesh()
+        place = jax.typeof(images).sharding if AxisType.Explicit in mesh.axis_types else None
+        return jnp.asarray(_NORMALISED).at[images].get(out_sharding=place)
     return images.astype(jnp.promote_types(images.dtype, jnp.float32))
 
 

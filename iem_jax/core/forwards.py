@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
@@ -11,7 +10,7 @@ from iem_jax.config import UsageError
 
 
 def forwards_only(values: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Return values as they are; to differentiate them backwards is an error of one sentence, not JAX's of its loop."""
+    """Return values as they are; to differentiate them backwards is an error of one sentence."""
     return _forwards_only.bind(values)
 
 
@@ -22,7 +21,7 @@ def _refuse(*_: Any) -> None:
     )
 
 
-def _same(values: jax.Array) -> jax.Array:
+def _same(values: Any) -> Any:
     return values
 
 

@@ -42,9 +42,9 @@ def in_shards(work: Work, mesh: Any, axis: Any) -> Work:
     return jax.shard_map(work, mesh=mesh, in_specs=(split, PartitionSpec()), out_specs=split, check_vma=False)
 
 
-def first_axis(sharding: NamedSharding) -> Any:
+def first_axis(sharding: Any) -> Any:
     """Return the axis of the mesh, or several, along which the leading axis of an array is split; None if it is not."""
-    return sharding.spec[0] if len(sharding.spec) else None
+    return next(iter(getattr(sharding, "spec", ())), None)
 
 
 def _as_partitioned(work: Work, batch: dict[str, Any], settings: Any) -> Segmentation:
@@ -74,10 +74,12 @@ def _partitioned(work: Work, batch: dict[str, Any], settings: Any) -> Segmentati
         return jax.tree.unflatten(jax.tree.structure(shapes), program(*jax.tree.leaves((batch, settings))))
 
     def result_shardings(mesh: Any, arguments: Any, result: Any) -> Any:
-        return _everywhere(result, NamedSharding(mesh, PartitionSpec(_axis_of(arguments[0]["image"]))))
+        return _everywhere(result, NamedSharding(mesh, PartitionSpec(_axis_of(mesh, arguments[0]["image"]))))
 
     def partition(mesh: Any, arguments: Any, result: Any) -> tuple[Any, ...]:
-        split, whole = (NamedSharding(mesh, PartitionSpec(axis)) for axis in (_axis_of(arguments[0]["image"]), None))
+        split, whole = (
+            NamedSharding(mesh, PartitionSpec(axis)) for axis in (_axis_of(mesh, arguments[0]["image"]), None)
+        )
         places = _everywhere(arguments[0], split), *(_everywhere(argument, whole) for argument in arguments[1:])
         return mesh, lambda batch, settings, _: work(batch, settings), _everywhere(result, split), places
 
@@ -87,11 +89,11 @@ def _partitioned(work: Work, batch: dict[str, Any], settings: Any) -> Segmentati
     return partitioned(batch, settings, traced.consts)
 
 
-def _axis_of(image: Any) -> Any:
+def _axis_of(mesh: Any, image: Any) -> Any:
     """Return the axis of the mesh along which the partitioner splits a batch, None if not into equal parts."""
     axis = first_axis(image.sharding)
     names = axis if isinstance(axis, tuple) else (axis,) if axis else ()
-    shards = math.prod(image.sharding.mesh.shape[name] for name in names)
+    shards = math.prod(mesh.shape[name] for name in names)
     return axis if image.shape[0] % shards == 0 else None
 
 
