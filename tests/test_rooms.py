@@ -43,7 +43,7 @@ def test_imports_go_down(path: Path):
 def test_rooms_say_what_belongs_in_them(room: str):
     text = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text()))
     assert text is not None
-    assert "elong" in text or "Works" in text or "Nothing" in text or "Arrays" in text
+    assert len(text) > 100
     assert "may use" in text.lower() or "rooms below" in text or "all the others" in text
 
 

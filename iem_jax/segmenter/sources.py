@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Shaped
 from PIL import Image
 
 from iem_jax.config import UsageError
 from iem_jax.core.arrays import as_array
 from iem_jax.data.fit import fit_image, place
-from iem_jax.data.images import ReadError, lay_on_white
 from iem_jax.data.loader import Loaded, load_sample
-from iem_jax.data.pictures import read_original
 from iem_jax.data.sample import Sample
+from iem_jax.data.source import ReadError, hold
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of an 8-bit array's channels
 
@@ -26,18 +25,15 @@ def name_sources(sources: Iterable[Any]) -> Iterator[Sample]:
     for number, source in enumerate(sources):
         is_path = isinstance(source, str | os.PathLike)
         name = os.fspath(source) if is_path else str(number)
-        yield Sample(name if isinstance(name, str) else os.fsdecode(name), Path(name) if is_path else hold(source))
-
-
-def hold(source: Any) -> Any:
-    """Return the bytes of an open file, which stays open and where it was; anything else as it is."""
-    if not hasattr(source, "read"):
-        return source
-    position = source.tell()
-    source.seek(0)
-    content = source.read()
-    source.seek(position)
-    return content
+        problem = ""
+        if is_path:
+            source = Path(os.fsdecode(source))
+        elif hasattr(source, "read"):
+            try:
+                source = hold(source)
+            except ReadError as error:
+                problem = str(error)
+        yield Sample(os.fsdecode(name), source, problem=problem)
 
 
 def load_source(sample: Sample, size: int, fit: str, colour: bool) -> Loaded:
@@ -50,7 +46,7 @@ def load_source(sample: Sample, size: int, fit: str, colour: bool) -> Loaded:
       colour: three channels are needed: grey arrays are repeated, others refused.
     """
     source: Any = sample.image_path
-    if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview | Image.Image):
+    if sample.problem or isinstance(source, str | os.PathLike | bytes | bytearray | memoryview | Image.Image):
         return load_sample(sample, size, fit)
     try:
         array = check_picture(np.asarray(as_array(source, "picture")))
@@ -81,21 +77,6 @@ def check_picture(array: np.ndarray) -> Shaped[np.ndarray, "h w c"]:
     if not (np.abs(array) <= 1).all():
         raise UsageError("`picture` of floating point must be finite and in [-1, 1].")
     return channels.astype(np.float32)
-
-
-def read_pixels(item: Loaded) -> UInt8[np.ndarray, "H W c"]:
-    """Return a picture at its own size, transparency laid on white.
-
-    Raises:
-      ReadError: it cannot be read any more, or is another one.
-    """
-    source: Any = item.sample.image_path
-    if isinstance(source, np.ndarray):
-        return source if source.dtype == np.uint8 else np.rint(source * 127.5 + 127.5).astype(np.uint8)
-    picture = lay_on_white(read_original(source))
-    if item.placement is not None and picture.size != item.placement.picture_size:
-        raise ReadError("the picture has been changed during the run")
-    return np.asarray(picture)
 
 
 def _load_planes(sample: Sample, array: Shaped[np.ndarray, "h w c"], size: int, fit: str) -> Loaded:

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_command_line_and_all_ways_from_python_give_the_same(folder: Path, tmp_path: Path, resolution: str):
     flags = [f"--images={folder}", f"--output_dir={tmp_path / 'out'}", f"--resolution={resolution}", *SETTINGS]
     assert main(["iem-jax", *flags, "--quiet"]) == 1
-    paths = sorted(folder.iterdir())
+    paths = sorted(path for path in folder.rglob("*.*") if path.is_file())
     segmenter = Segmenter(config=SMALL, resolution=resolution)
     streamed = list(segmenter.stream(iter(paths)))
     assert [found.name for found in streamed] == [str(path) for path in paths]
@@ -39,7 +39,7 @@ def test_command_line_and_all_ways_from_python_give_the_same(folder: Path, tmp_p
             assert (found.mask, found.status, found.confidence) == (None, "failed", None)
             assert found.problem == "not a picture, or of an unknown kind"
             continue
-        with Image.open(tmp_path / "out" / "masks" / f"{path.stem}.png") as written:
+        with Image.open(tmp_path / "out/masks" / path.relative_to(folder).with_suffix(".png")) as written:
             expected = np.asarray(written) > 0
         one = segmenter(path)
         finished = segmenter.finish([pickle.loads(pickle.dumps(segmenter.load(path)))])[0]
