@@ -4,6 +4,7 @@ A chunk is what fits the fast memory next to the cores. Its program is the same 
 result does not depend on its neighbours.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -28,7 +29,7 @@ CHUNK_PIXELS = {"cpu": 128**2}  # measured, see benchmarks/README.md
 CHUNK_PIXELS_ELSEWHERE = 256 * 128**2
 SHARED = "shared"  # a batch that is shared among devices in a way that only XLA's partitioner knows
 # Vectors of 512 bits are worth 20 %; the operations are too small to be shared among threads.
-OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}}
+OPTIONS: dict[str, dict[str, Any]] = {"cpu": {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}}
 
 
 def default_chunk_size(height: int, width: int, platform: str) -> int:
@@ -127,8 +128,10 @@ def segment_batch(
     padding = 0 if devices is None and place is not None else -number % (chunk_size * len(devices or [None]))
     batch = {name: _pad(value, padding) for name, value in batch.items()}
     work = _compiled_for(segment_one, chunk_size, platform, place)
-    result = work(batch if place is SHARED else jax.device_put(batch, place), settings)
-    return jax.tree.map(lambda field: jax.lax.slice_in_dim(field, 0, number), result) if padding else result
+    batch = batch if place is SHARED else jax.device_put(batch, place)
+    with jax.set_mesh(place.mesh) if isinstance(place, NamedSharding) else contextlib.nullcontext():
+        result = work(batch, settings)
+    return _cut(result, number) if padding else result
 
 
 def _segment_until_settled(image: Array, config: IEMConfig, **masks: Array) -> Segmentation:
@@ -193,7 +196,7 @@ def _compiled_for(segment_one: Callable[..., Segmentation], chunk_size: int, pla
 
 def _place_of(image: np.ndarray | jax.Array, devices: tuple[Any, ...] | None) -> tuple[str, Any]:
     """Return the platform, and the sharding that a batch must have: None for one device, `SHARED` if not known."""
-    if devices and len(devices) > 1:
+    if devices and (len(devices) > 1 or get_abstract_mesh().shape):
         # Of a kind of axis that lets the padding be cut off the result.
         mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
         return devices[0].platform, NamedSharding(mesh, PartitionSpec("batch"))
@@ -229,6 +232,11 @@ def _pad(values: Any, padding: Any) -> Any:
 @functools.partial(jax.jit, static_argnums=1, inline=True)
 def _pad_on_device(values: Array, padding: Any) -> Array:
     return jnp.pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _cut(result: Segmentation, number: int) -> Segmentation:
+    return jax.tree.map(lambda field: field[:number], result)
 
 
 def _check_settings(shape: tuple[int, ...], config: IEMConfig) -> None:

@@ -164,5 +164,5 @@ def _status(uniform: Bool[Array, ""], area: Float[Array, ""], pixels: Float[Arra
     return jnp.where(uniform, UNIFORM, sided).astype(jnp.int32)
 
 
-for kind in (IEMInfo, Segmentation, Problem, Foreground, IEMState):  # so that `jax.export` can write them down
-    jax.export.register_namedtuple_serialization(kind, serialized_name=f"iem_jax.{kind.__name__}")
+for _kind in (IEMInfo, Segmentation, Problem, Foreground, IEMState):  # so that `jax.export` can write them down
+    jax.export.register_namedtuple_serialization(_kind, serialized_name=f"iem_jax.{_kind.__name__}")

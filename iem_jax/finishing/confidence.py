@@ -34,7 +34,7 @@ def confidence(
     inside, outside = mask & valid, ~mask & valid
     theirs, others = (log_density(image, fit_colours(image, side)) for side in (inside, outside))
     chance = jax.nn.sigmoid(theirs - others)
-    both = jnp.sum(chance * inside)
-    either = jnp.sum(inside, dtype=image.dtype) + jnp.sum(chance * outside)
+    both = jnp.sum(chance * inside.astype(chance.dtype))
+    either = jnp.sum(inside, dtype=image.dtype) + jnp.sum(chance * outside.astype(chance.dtype))
     soft_iou = jnp.round(both / jnp.maximum(either, 1), DECIMALS)
     return jnp.where(inside.any() & outside.any(), soft_iou, 0)

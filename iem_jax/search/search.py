@@ -74,7 +74,7 @@ def search(
     masks = candidates(image, lab, valid, settings)
     model = make_colour_model(lab, valid)
     with jax.named_scope("refine"):
-        offsets = jnp.repeat(jnp.asarray(settings.offsets), masks.shape[0])
+        offsets = jnp.repeat(jnp.asarray(settings.offsets, lab.dtype), masks.shape[0])
         repeated = jnp.tile(masks, (len(settings.offsets), 1, 1))
         refined = _for_each(
             lambda member: refine(model, member[0], settings.rounds, member[1], LEAST), (repeated, offsets)
@@ -154,7 +154,8 @@ def step_until_settled(
         after, _ = jax.lax.scan(lambda s, _: (step(features, s, config, bias)[0], None), state, length=2)
         return after, done + 2, jnp.all(after.mask == state.mask)
 
-    return jax.lax.while_loop(unfinished, two_steps, (state, jnp.int32(0), jnp.array(False)))[0]
+    zero = state.status * 0  # inside a shard_map it belongs to the picture's shard, as what the loop makes of it
+    return jax.lax.while_loop(unfinished, two_steps, (state, zero, zero != 0))[0]
 
 
 def soft_start(valid: Bool[Array, "h w"], start: str | float) -> Float[Array, "h w"]:
@@ -164,7 +165,7 @@ def soft_start(valid: Bool[Array, "h w"], start: str | float) -> Float[Array, "h
         return jnp.mean(squares, axis=0, dtype=jnp.float32)
 
     def distance(present: Bool[Array, " n"]) -> Float[Array, " n"]:
-        position = jnp.arange(present.shape[0]) - jnp.argmax(present) + 0.5
+        position = (jnp.arange(present.shape[0]) - jnp.argmax(present)).astype(jnp.float32) + 0.5
         return (position / jnp.sum(present, dtype=jnp.float32) - 0.5) ** 2
 
     rows, columns = distance(jnp.any(valid, axis=1)), distance(jnp.any(valid, axis=0))
@@ -183,7 +184,7 @@ def boundary_contrast(
         distance = jnp.sqrt(jnp.sum((lab[one] - lab[other]) ** 2, axis=-1))
         difference += jnp.sum(jnp.where(separated, distance, 0))
         number += jnp.sum(separated, dtype=jnp.int32)
-    return difference / jnp.maximum(number, 1)
+    return difference / jnp.maximum(number, 1).astype(lab.dtype)
 
 
 def _for_each(function: Callable[[Any], Array], members: Any) -> Array:
