@@ -42,8 +42,8 @@ def confidence(
     inside, outside = mask & valid, ~mask & valid
     theirs, others = (log_density(image, fit_colours(image, side)) for side in (inside, outside))
     chance = jax.nn.sigmoid(theirs - others)
-    both = jnp.sum(chance * inside)
-    either = jnp.sum(inside, dtype=image.dtype) + jnp.sum(chance * outside)
+    both = jnp.sum(chance * inside.astype(chance.dtype))
+    either = jnp.sum(inside, dtype=image.dtype) + jnp.sum(chance * outside.astype(chance.dtype))
     soft_iou = both / jnp.maximum(either, 1)
     agreement = soft_iou if consensus is None else (soft_iou + consensus) / 2
     edge = on_border(valid)
