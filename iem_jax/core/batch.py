@@ -240,7 +240,7 @@ def _cut(result: Segmentation, number: int) -> Segmentation:
     return jax.tree.map(lambda field: field[:number], result)
 
 
-def _check_settings(shape: tuple[int, ...], config: IEMConfig) -> None:
+def _check_settings(shape: tuple[Any, ...], config: IEMConfig) -> None:
     frame_for(shape[1:3], config)
     if config.features != "rgb" and shape[3] != 3:
         raise UsageError(f"`images` must have three channels, sRGB, for `features` {config.features}, got {shape[3]}.")
