@@ -2,24 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from subject_tables import table
 
 FOLDER = Path(__file__).parent
 MARK = re.compile(r"(<!-- begin results -->\n).*(<!-- end results -->)", re.DOTALL)
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Return a Markdown table."""
-    header = list(header)
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
 
 
 def peer(record: dict) -> str:
