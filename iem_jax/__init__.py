@@ -13,6 +13,7 @@ from iem_jax.core.solver import run as run
 from iem_jax.core.solver import step as step
 from iem_jax.evaluation.metrics import score_masks as score_masks
 from iem_jax.search.presets import segment_best as segment_best
-from iem_jax.segmenter.single import segment_image as segment_image
+from iem_jax.segmenter.segmenter import Segmenter as Segmenter
+from iem_jax.segmenter.segmenter import segment_image as segment_image
 
 __version__ = "0.1.0"

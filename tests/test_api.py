@@ -16,7 +16,7 @@ FUNCTIONS = (
 
 
 def test_design_is_exported():
-    for name in ("IEMConfig", "Segmentation", *FUNCTIONS):
+    for name in ("IEMConfig", "Segmentation", "Segmenter", *FUNCTIONS):
         assert hasattr(iem_jax, name), name
 
 
@@ -25,7 +25,7 @@ def test_nothing_else_is_exported():
     public = set(getattr(iem_jax, "__all__", ())) or set(
         re.findall(r"import (\w+) as \1", Path(iem_jax.__file__).read_text())
     )
-    assert public == {"IEMConfig", "Segmentation", "UsageError", *FUNCTIONS}
+    assert public == {"IEMConfig", "Segmentation", "Segmenter", "UsageError", *FUNCTIONS}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

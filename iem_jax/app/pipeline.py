@@ -1,37 +1,31 @@
-"""The main job: samples -> chunks -> segment -> printed lines, masks and tables."""
+"""The main job: samples -> squares -> segmented and judged -> printed lines, masks and tables."""
 
 import contextlib
-import dataclasses
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from iem_jax.app.devices import choose_devices, describe
+from iem_jax.app.config import RunConfig, change, check_run_config, fill_in
 from iem_jax.app.interrupt import Interrupt
 from iem_jax.app.progress import Output, open_output
+from iem_jax.app.source import list_samples, load_pictures, write_demo_sheet
 from iem_jax.app.tables import say_outcome, write_tables
-from iem_jax.config import RunConfig, UsageError, check_run_config, fill_in
-from iem_jax.data import DATASETS, Sample
-from iem_jax.data.cache import DecodedCache
-from iem_jax.data.demo import list_demo
-from iem_jax.data.folder import list_images
-from iem_jax.data.images import read_image
-from iem_jax.data.loader import Loaded, load_samples
+from iem_jax.data import Sample
 from iem_jax.data.names import printable
-from iem_jax.output.figures import contact_sheet
 from iem_jax.output.plots import check_plots
-from iem_jax.output.results import FAILED, Result, history_line, history_rows, make_result
-from iem_jax.output.writer import FILES, FOLDERS, OutputError, Writer
+from iem_jax.output.results import Result, history_line, history_rows, make_result
+from iem_jax.output.writer import OutputError, Writer
 from iem_jax.refine.network import identify, load_network
-from iem_jax.segmenter.stream import Clock, Computing, segment_stream
+from iem_jax.segmenter.devices import describe
+from iem_jax.segmenter.found import FAILED
+from iem_jax.segmenter.segmenter import Segmenter
+from iem_jax.segmenter.stream import Clock, segment_stream
 
 DEMO_OUTPUT, DEMO_NETWORK_OUTPUT = "output/demo", "output/demo_network"
 
@@ -42,6 +36,27 @@ class Outcome(NamedTuple):
     status: int  # the exit status: 0; 1 if pictures failed or were not all written; 130 after Ctrl-C
     results: list[Result]  # of the pictures that are done, in order
     interrupted: bool = False  # by Ctrl-C, be it after the last picture
+
+
+class Run(NamedTuple):
+    """One run under way."""
+
+    config: RunConfig  # of `prepare`
+    samples: list[Sample]
+    segmenter: Segmenter
+    output: Output
+    clock: Clock
+    interrupt: Interrupt
+
+    def print(self, text: str) -> None:
+        """Print a line of the reference's text to standard output."""
+        if not self.config.output.quiet:
+            print(text, flush=True)
+
+    def tell(self, text: str) -> None:
+        """Print a line to standard error, unless only errors are wanted."""
+        if not self.config.output.quiet:
+            say(text)
 
 
 def run_pipeline(config: RunConfig, started: float | None = None) -> int:
@@ -59,12 +74,11 @@ def run_pipeline(config: RunConfig, started: float | None = None) -> int:
     """
     started = time.perf_counter() if started is None else started
     config = prepare(config)
-    model = None
-    if config.refine_checkpoint is not None:
-        model = load_network(config.refine_checkpoint, config.iem.size)
-    samples = list_samples(config)
+    checkpoint = config.algorithm.refine_checkpoint
+    network = None if checkpoint is None else load_network(checkpoint, config.algorithm.iem.size)
+    samples = list_samples(config.source, config.output.output_dir)
     try:
-        return run_samples(config, samples, model, started).status
+        return run_samples(config, samples, network, started).status
     except OutputError as error:
         say_unwritten(error)
         return 1
@@ -78,69 +92,52 @@ def prepare(config: RunConfig) -> RunConfig:
     """
     check_run_config(config)
     config = fill_in(config)
-    if config.figures:
+    if config.products.figures:
         check_plots()
-    if config.dataset_path is None and config.images is None:
-        usual = DEMO_OUTPUT if config.refine_checkpoint is None else DEMO_NETWORK_OUTPUT
-        config = dataclasses.replace(config, dataset="demo", output_dir=config.output_dir or usual)
+    if config.source.is_demo:
+        usual = DEMO_OUTPUT if config.algorithm.refine_checkpoint is None else DEMO_NETWORK_OUTPUT
+        config = change(config, dataset="demo", output_dir=config.output.output_dir or usual)
     return config
 
 
-def run_samples(config: RunConfig, samples: list[Sample], model: Any, started: float) -> Outcome:
+def run_samples(config: RunConfig, samples: list[Sample], network: Any, started: float) -> Outcome:
     """Do one run on pictures, from their files to the tables.
 
     Args:
       config: of `prepare`.
       samples: the pictures.
-      model: a trained network, a `refine.ModelState`, or None for IEM.
+      network: a trained network, a `refine.ModelState`, or None for IEM.
       started: see `run_pipeline`.
 
     Raises:
       UsageError: something cannot work; nothing has been computed.
       OutputError: a file cannot be written.
     """
-    computing = Computing(
-        config.iem,
-        choose_devices(config.platform, config.devices),
-        config.early_finish,
-        config.preset,
-        str(config.polarity),
-        config.fit == "pad",
-        jax.device_get(model),
-    )
-    network = None if model is None else identify(model)
-    writer = Writer(Path(config.output_dir)) if config.output_dir is not None else None
-    with warnings.catch_warnings(), open_output(writer, config, samples, computing.devices[0], network) as output:
+    segmenter = make_segmenter(config, network)
+    device = segmenter.computing.devices[0]
+    writer = Writer(Path(config.output.output_dir)) if config.output.output_dir is not None else None
+    identity = None if network is None else identify(network)
+    with warnings.catch_warnings(), open_output(writer, config, samples, device, identity) as output:
         warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
-        return _run(config, samples, computing, output, started)
+        run = Run(config, samples, segmenter, output, Clock(), Interrupt())
+        run.clock["import"] = time.perf_counter() - started
+        return _do(run)
 
 
-def list_samples(config: RunConfig, written: Sequence[str] = (*FOLDERS, *FILES)) -> list[Sample]:
-    """List the pictures of the run.
-
-    Args:
-      config: says where they are.
-      written: what may be written to `output_dir` and is therefore left out.
-
-    Raises:
-      UsageError: there are no such pictures, no such data set or no such layout.
-    """
-    if config.images is not None:
-        own = [Path(config.output_dir or ".", name) for name in written]
-        return list_images(config.images, config.masks, own)
-    if config.dataset_path is None:
-        return list_demo()
-    if config.dataset not in DATASETS:
-        raise UsageError(f"`dataset` must be one of {', '.join(DATASETS)}, got {config.dataset!r}.")
-    return DATASETS[config.dataset](Path(config.dataset_path), config.split)
-
-
-def load_pictures(config: RunConfig, samples: list[Sample]) -> Iterator[Loaded]:
-    """Read pictures as the run sees them, in threads, in their order."""
-    # Data sets that are cropped are read as the reference reads them.
-    fit = None if config.images is None and config.fit == "crop" else config.fit
-    cache = DecodedCache(Path(config.cache_dir), config.iem.size, fit) if config.cache_dir is not None else None
-    return load_samples(samples, config.iem.size, fit, cache)
+def make_segmenter(config: RunConfig, network: Any = None) -> Segmenter:
+    """Return what segments the pictures of a run."""
+    algorithm, fitting, computing = config.algorithm, config.fitting, config.computing
+    return Segmenter(
+        preset=algorithm.preset if network is None else None,
+        config=algorithm.iem,
+        network=network,
+        fit=fitting.fit or "pad",
+        resolution=fitting.resolution or "original",
+        polarity=fitting.polarity,
+        platform=computing.platform,
+        devices=computing.devices,
+        early_finish=computing.early_finish,
+    )
 
 
 def say(text: str) -> None:
@@ -153,94 +150,89 @@ def say_unwritten(error: OutputError) -> None:
     say(f"{error}; the files written so far are whole, and the same command goes on from there.")
 
 
-def _run(config: RunConfig, samples: list[Sample], computing: Computing, output: Output, started: float) -> Outcome:
-    tell = (lambda text: None) if config.quiet else say
-    tell(f"{len(samples)} pictures on {describe(computing.devices)}")
-    if config.masks is not None:
-        tell(f"{sum(sample.mask_path is not None for sample in samples)} of them with a ground truth")
-    if output.restored:
-        tell(
-            f"{len(output.restored)} pictures were done before" + ("" if output.pending else "; there is no more to do")
-        )
-    clock = Clock()
-    clock["import"] = time.perf_counter() - started
-    with clock.measure("total"), _profile(config.profile_dir), Interrupt() as interrupt, output.queue:
-        results = list(_work(config, samples, computing, output, clock, interrupt))
-    if interrupt.requested and len(results) < len(samples):
-        say(f"interrupted: {len(results)} of {len(samples)} pictures are done; the same command goes on from there.")
+def _do(run: Run) -> Outcome:
+    """Work through the pictures, then write what is about all of them."""
+    number, device = len(run.samples), describe(run.segmenter.computing.devices)
+    _say_start(run, device)
+    with run.clock.measure("total"), _profile(run.config.computing.profile_dir), run.interrupt, run.output.queue:
+        results = list(_work(run))
+    if run.interrupt.requested and len(results) < number:
+        say(f"interrupted: {len(results)} of {number} pictures are done; the same command goes on from there.")
         return Outcome(130, results, True)
-    _print(config, f"{'IEM' if computing.model is None else 'SegNet'} finished in {clock['total']:.1f} seconds")
-    for result in output.problems.values():
+    run.print(f"{'IEM' if run.segmenter.network is None else 'SegNet'} finished in {run.clock['total']:.1f} seconds")
+    problems = run.output.problems
+    for result in problems.values():
         say(f"{printable(result.name)}: {result.problem}")
-    results = [output.problems.get(result.name, result) for result in results]
-    if output.writer is not None:
-        write_tables(output, config, results, describe(computing.devices), clock)
-        if config.dataset == "demo":
-            _write_demo_sheet(output.writer, samples)
-        tell(f"results are in {output.writer.folder}")
-    say_outcome(results, tell)
-    failed = any(result.status == FAILED for result in results) or output.problems
-    return Outcome(1 if failed else 0, results, interrupt.requested)
+    results = [problems.get(result.name, result) for result in results]
+    if run.output.writer is not None:
+        write_tables(run.output, run.config, results, device, run.clock)
+        if run.config.source.is_demo:
+            write_demo_sheet(run.output.writer, run.samples)
+        run.tell(f"results are in {run.output.writer.folder}")
+    say_outcome(results, run.tell)
+    failed = any(result.status == FAILED for result in results) or problems
+    return Outcome(1 if failed else 0, results, run.interrupt.requested)
 
 
-def _work(
-    config: RunConfig, samples: list[Sample], computing: Computing, output: Output, clock: Clock, interrupt: Interrupt
-) -> Iterator[Result]:
+def _say_start(run: Run, device: str) -> None:
+    run.tell(f"{len(run.samples)} pictures on {device}")
+    if run.config.source.masks is not None:
+        run.tell(f"{sum(sample.mask_path is not None for sample in run.samples)} of them with a ground truth")
+    if run.output.restored:
+        nothing = "" if run.output.pending else "; there is no more to do"
+        run.tell(f"{len(run.output.restored)} pictures were done before{nothing}")
+
+
+def _work(run: Run) -> Iterator[Result]:
     """Bring all samples to their results, in order; print the lines of each batch as it ends."""
-    fresh = _segment(config, computing, output, clock, interrupt)
-    number = -(-len(samples) // config.batch_size)
-    hidden = config.quiet or not sys.stderr.isatty()
-    with tqdm(total=len(samples), initial=0, unit=" pictures", disable=hidden, leave=False) as progress:
-        progress.update(len(output.restored))
+    size, number = run.config.output.batch_size, len(run.samples)
+    fresh = _segment(run)
+    with tqdm(total=number, unit=" pictures", disable=not _is_watched(run.config), leave=False) as progress:
+        progress.update(len(run.output.restored))
         progress.unpause()  # what was done before says nothing about the time left
-        for index in range(number):
-            _print(config, f"Batch {index + 1}/{number}")
-            batch = []
-            for sample in samples[index * config.batch_size : (index + 1) * config.batch_size]:
-                result = output.restored.get(sample.name)
-                if result is None and (result := next(fresh, None)) is not None:
-                    progress.update()
-                if result is None:
-                    yield from batch
-                    return
-                batch.append(result)
-                if result.problem:
-                    say(f"{printable(str(sample.image_path))}: {result.problem}")
-                if config.strict and result.status == FAILED:
-                    yield from batch
-                    say("stopped at the first picture that cannot be read (`strict`)")
-                    return
-            for row in history_rows(batch):
-                _print(config, history_line(row))
+        for start in range(0, number, size):
+            run.print(f"Batch {start // size + 1}/{-(-number // size)}")
+            batch = list(_take(run, run.samples[start : start + size], fresh, progress.update))
             yield from batch
+            if len(batch) < min(size, number - start):
+                return
+            if run.config.output.strict and batch[-1].status == FAILED:
+                return
+            for row in history_rows(batch):
+                run.print(history_line(row))
 
 
-def _segment(
-    config: RunConfig, computing: Computing, output: Output, clock: Clock, interrupt: Interrupt
-) -> Iterator[Result]:
+def _take(run: Run, samples: list[Sample], fresh: Iterator[Result], count: Callable[[], object]) -> Iterator[Result]:
+    """Yield the results of samples, done before or now; ends early after Ctrl-C, and after a failure if `strict`."""
+    for sample in samples:
+        result = run.output.restored.get(sample.name)
+        if result is None:
+            result = next(fresh, None)
+            if result is None:
+                return
+            count()
+        yield result
+        if result.problem:
+            say(f"{printable(str(sample.image_path))}: {result.problem}")
+        if run.config.output.strict and result.status == FAILED:
+            say("stopped at the first picture that cannot be read (`strict`)")
+            return
+
+
+def _segment(run: Run) -> Iterator[Result]:
     """Segment the pending samples and hand them to be written."""
-    if not output.pending:
+    if not run.output.pending:
         return
-    loaded = clock.timed("load", load_pictures(config, output.pending))
-    for item, judged in segment_stream(interrupt.until(loaded), computing, clock):
+    loaded = run.clock.timed("load", load_pictures(run.config, run.output.pending))
+    for item, judged in segment_stream(run.interrupt.until(loaded), run.segmenter.computing, run.clock):
         result = make_result(item, judged)
-        with clock.measure("write"):
-            output.write(result, item, judged)
+        with run.clock.measure("write"):
+            run.output.write(result, item, judged)
         yield result
 
 
-def _print(config: RunConfig, text: str) -> None:
-    if not config.quiet:
-        print(text, flush=True)
-
-
-def _write_demo_sheet(writer: Writer, samples: list[Sample]) -> None:
-    images = [
-        read_image(sample.image_path, Image.open(writer.path_of(f"masks/{sample.name}.png")).width)
-        for sample in samples
-    ]
-    masks = [np.asarray(Image.open(writer.path_of(f"masks/{sample.name}.png"))) > 0 for sample in samples]
-    writer.write_image("contact_sheet.png", contact_sheet(images, masks))
+def _is_watched(config: RunConfig) -> bool:
+    return not config.output.quiet and sys.stderr.isatty()
 
 
 def _profile(folder: str | None) -> contextlib.AbstractContextManager:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 import iem_jax
-from iem_jax.config import RunConfig
+from iem_jax.app.config import PRODUCTS, RunConfig
 from iem_jax.data.loader import Loaded
 from iem_jax.data.sample import Sample
 from iem_jax.finishing.judging import Judged
@@ -85,21 +85,20 @@ def open_output(
     if writer is None:
         yield Output(samples, None)
         return
-    with open_manifest(writer, settings_of(config, network), config.overwrite) as manifest:
-        yield Output(samples, Target(writer, Products(writer, config, device), manifest))
+    with open_manifest(writer, settings_of(config, network), config.output.overwrite) as manifest:
+        wanted = [name for name in PRODUCTS if getattr(config.products, name)]
+        products = Products(writer, wanted, str(config.fitting.resolution), config.algorithm.iem, device)
+        yield Output(samples, Target(writer, products, manifest))
 
 
 def settings_of(config: RunConfig, network: str | None = None) -> dict[str, Any]:
     """Return all settings that the bytes of the files depend on, the network's identity among them."""
-    paths = {
-        name: None if value is None else os.path.abspath(value)
-        for name, value in (("dataset_path", config.dataset_path), ("images", config.images), ("masks", config.masks))
-    }
-    source = {"dataset": config.dataset, "split": config.split} if config.images is None else {}
-    preset = config.preset if network is None else "network"
+    places = {name: getattr(config.source, name) for name in ("dataset_path", "images", "masks")}
+    paths = {name: None if value is None else os.path.abspath(value) for name, value in places.items()}
+    source = {} if config.source.is_own else {"dataset": config.source.dataset, "split": config.source.split}
+    preset = config.algorithm.preset if network is None else "network"
     own = {"iem_jax": iem_jax.__version__, "preset": preset, "network": network}
-    own |= {name: getattr(config, name) for name in ("fit", "resolution", "polarity")}
-    return own | dataclasses.asdict(config.iem) | source | paths
+    return own | dataclasses.asdict(config.fitting) | dataclasses.asdict(config.algorithm.iem) | source | paths
 
 
 def _write(target: Target, result: Result, item: Loaded, judged: Judged | None) -> tuple[Target, Result, Record, str]:

@@ -17,19 +17,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iem_jax.app.devices import choose_devices
+from iem_jax.app.config import PRODUCTS, RunConfig, change
 from iem_jax.app.pipeline import (
     DEMO_NETWORK_OUTPUT,
     Outcome,
-    list_samples,
-    load_pictures,
     prepare,
     run_samples,
     say,
     say_unwritten,
 )
 from iem_jax.app.progress import settings_of
-from iem_jax.config import IEMConfig, RunConfig, UsageError
+from iem_jax.app.source import list_samples, load_pictures
+from iem_jax.config import IEMConfig, UsageError
 from iem_jax.core.solver import OK, STATUSES
 from iem_jax.data import Sample
 from iem_jax.evaluation.compare import comparison_lines, comparison_rows, mean_scores
@@ -38,6 +37,7 @@ from iem_jax.output.results import metrics_rows
 from iem_jax.output.writer import FILES, FOLDERS, OutputError, Writer
 from iem_jax.refine.config import RefineConfig, check_refine_config, check_size
 from iem_jax.refine.network import check_installed
+from iem_jax.segmenter.devices import choose_devices
 
 TRAINING, TRAIN, IEM = "refine", "refine/train", "iem"
 WRITTEN = (
@@ -74,22 +74,24 @@ def run_stages(config: RunConfig, refine: RefineConfig, started: float | None = 
     """
     started = time.perf_counter() if started is None else started
     check_refine_config(refine)
-    polarity = config.polarity
-    if config.dataset_path is None and config.images is None:
-        config = dataclasses.replace(config, output_dir=config.output_dir or DEMO_NETWORK_OUTPUT)
+    polarity = config.fitting.polarity
+    if config.source.is_demo:
+        config = change(config, output_dir=config.output.output_dir or DEMO_NETWORK_OUTPUT)
     config = prepare(config)
-    check_size("size", config.iem.size, config.iem.size, refine.shrink)
+    size = config.algorithm.iem.size
+    check_size("size", size, size, refine.shrink)
     check_installed("refine")
-    choose_devices(config.platform, config.devices)
-    chosen = list_samples(config, WRITTEN)
+    choose_devices(config.computing.platform, config.computing.devices)
+    chosen = list_samples(config.source, config.output.output_dir, WRITTEN)
     train = chosen
-    if config.dataset_path is not None:
-        train = list_samples(dataclasses.replace(config, split="train"), WRITTEN)
+    if config.source.dataset_path is not None:
+        others = dataclasses.replace(config.source, split="train")
+        train = list_samples(others, config.output.output_dir, WRITTEN)
     if len(train) < 2:
         raise UsageError(f"`refine` needs at least 2 pictures to learn from, got {len(train)}.")
     with _open_folder(config) as folder:
         plan = _plan(config, folder, polarity)
-        if not config.overwrite:
+        if not config.output.overwrite:
             check_settings(folder, {key: value for key, value in settings_of(plan.net, "").items() if key != "network"})
         with lock_folder(Writer(folder / TRAINING).folder):
             return _run_stages(plan, refine, folder, train, chosen, started)
@@ -98,8 +100,8 @@ def run_stages(config: RunConfig, refine: RefineConfig, started: float | None = 
 @contextlib.contextmanager
 def _open_folder(config: RunConfig) -> Iterator[Path]:
     """Give the output folder, or one that is removed after the block."""
-    if config.output_dir is not None:
-        yield Path(config.output_dir)
+    if config.output.output_dir is not None:
+        yield Path(config.output.output_dir)
         return
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
@@ -107,8 +109,8 @@ def _open_folder(config: RunConfig) -> Iterator[Path]:
 
 def _plan(config: RunConfig, folder: Path, polarity: str | None) -> Plan:
     """Return the settings of each run; `polarity` is what was asked for, if anything."""
-    products = dict.fromkeys(("cutouts", "overlays", "panels", "figures", "report"), False)
-    train = dataclasses.replace(
+    products = dict.fromkeys(PRODUCTS, False)
+    train = change(
         config,
         split="train",
         output_dir=str(folder / TRAIN),
@@ -116,10 +118,10 @@ def _plan(config: RunConfig, folder: Path, polarity: str | None) -> Plan:
         polarity=polarity or "border",  # all masks must show the same side, and no label may say which
         **products,
     )
-    kept = None if config.output_dir is None else str(folder / IEM)
-    iem = dataclasses.replace(config, output_dir=kept, **products)
-    alone = IEMConfig(size=config.iem.size)
-    net = dataclasses.replace(config, iem=alone, preset="paper", polarity=polarity or "start")
+    kept = None if config.output.output_dir is None else str(folder / IEM)
+    iem = change(config, output_dir=kept, **products)
+    alone = IEMConfig(size=config.algorithm.iem.size)
+    net = change(config, iem=alone, preset="paper", polarity=polarity or "start")
     return Plan(train, iem, net)
 
 
@@ -128,7 +130,7 @@ def _run_stages(
 ) -> int:
     from iem_jax.refine import TrainingError
 
-    again = "" if plan.net.output_dir is None else "; the same command goes on from there"
+    again = "" if plan.net.output.output_dir is None else "; the same command goes on from there"
     try:
         return _do_stages(plan, refine, folder, train, chosen, started)
     except StoppedError as error:
@@ -149,15 +151,15 @@ def _do_stages(
 ) -> int:
     from iem_jax.app.training import collect, remove_training, train_on
 
-    tell = (lambda text: None) if plan.net.quiet else say
-    if plan.net.overwrite:
+    tell = (lambda text: None) if plan.net.output.quiet else say
+    if plan.net.output.overwrite:
         remove_training(folder / TRAINING)
     tell(f"stage 1 of 4: IEM on {len(train)} pictures to learn from")
     first = _run_silently(plan.train, train, started)
     certain = {result.name for result in first.results if result.status == STATUSES[OK]}
     tell(f"stage 2 of 4: training on {len(certain)} of {len(train)} masks, the others are uncertain or failed")
     learned = collect(load_pictures(plan.train, train), folder / TRAIN, certain)
-    devices = list(choose_devices(plan.net.platform, plan.net.devices))
+    devices = list(choose_devices(plan.net.computing.platform, plan.net.computing.devices))
     model = train_on(learned, refine, folder / TRAINING, devices, tell)
     del learned
     tell(f"stage 3 of 4: IEM on {len(chosen)} pictures, to compare")
@@ -178,7 +180,7 @@ def _run_silently(config: RunConfig, samples: list[Sample], started: float) -> O
 
 
 def _end_if_stopped(config: RunConfig, outcome: Outcome) -> Outcome:
-    if outcome.status == 130 or (config.strict and outcome.status):
+    if outcome.status == 130 or (config.output.strict and outcome.status):
         raise StoppedError(outcome.status)
     return outcome
 
@@ -187,8 +189,8 @@ def _compare(config: RunConfig, refine: RefineConfig, iem: Outcome, net: Outcome
     """Write and say the scores of both sides."""
     rows = list(comparison_rows(metrics_rows(iem.results), metrics_rows(net.results)))
     means = mean_scores(rows)
-    if config.output_dir is not None:
-        writer = Writer(Path(config.output_dir))
+    if config.output.output_dir is not None:
+        writer = Writer(Path(config.output.output_dir))
         writer.write_comparison(rows)
         summary: dict[str, Any] = json.loads(writer.path_of("summary.json").read_text())
         writer.write_summary(summary | {"refine": dataclasses.asdict(refine), "comparison": means})

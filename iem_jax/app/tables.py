@@ -1,14 +1,13 @@
 """The end of a run: tables, the summary, figures, the report, and what is said about it."""
 
 import collections
-import dataclasses
 import importlib.metadata
 import math
 from collections.abc import Callable
 from typing import Any
 
+from iem_jax.app.config import RunConfig, flatten
 from iem_jax.app.progress import Output
-from iem_jax.config import RunConfig
 from iem_jax.output.plots import write_figures
 from iem_jax.output.report import report_chunks
 from iem_jax.output.results import FAILED, Result, count_statuses, history_rows, metrics_rows
@@ -30,9 +29,8 @@ def write_tables(output: Output, config: RunConfig, results: list[Result], devic
     history = history_rows(results)
     writer.write_metrics(metrics_rows(results))
     writer.write_history(history)
-    settings = dataclasses.asdict(config)
     summary: dict[str, Any] = {
-        "config": settings.pop("iem") | settings,
+        "config": flatten(config),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "device": device,
         "seconds": {part: round(clock[part], 3) for part in PARTS},
@@ -41,10 +39,10 @@ def write_tables(output: Output, config: RunConfig, results: list[Result], devic
         "problems": {result.name: result.problem for result in results if result.problem},
     }
     writer.write_summary(summary)
-    rows = list(metrics_rows(results)) if config.figures or config.report else []
-    if config.figures:
+    rows = list(metrics_rows(results)) if config.products.figures or config.products.report else []
+    if config.products.figures:
         write_figures(writer, history, rows)
-    if config.report:
+    if config.products.report:
         shown = _facts(results, summary["scores"])
         writer.write_text("report.html", report_chunks(writer.folder, rows, summary["problems"], shown))
     output.finish()

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 from PIL import Image
 
+FITS = ("crop", "pad", "stretch")
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 

@@ -1,74 +1,41 @@
 """One picture of a data set: decode, resize, crop (SPEC section 1). NumPy and Pillow only."""
 
-import contextlib
-import os
-import stat
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import Bool, UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from iem_jax.data.sample import PixelRule
+from iem_jax.data.source import ReadError as ReadError
+from iem_jax.data.source import Source, open_picture
 
 
-class ReadError(Exception):
-    """A picture that cannot be used; the text is the reason, without the picture's name."""
-
-
-def read_image(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"]:
+def read_image(source: Source, size: int) -> UInt8[np.ndarray, "size size 3"]:
     """Read a picture as RGB and bring it to size x size.
 
     Raises:
       ReadError: the file is absent, truncated or not a picture.
     """
-    return np.asarray(resize_and_crop(read_rgb(path), size))
+    return np.asarray(resize_and_crop(read_rgb(source), size))
 
 
-def read_mask(path: Path, size: int, rule: PixelRule) -> Bool[np.ndarray, "size size"]:
+def read_mask(source: Source, size: int, rule: PixelRule) -> Bool[np.ndarray, "size size"]:
     """Read a ground truth: `rule` decides at full size, then the same resize and crop as for the picture.
 
     Raises:
       ReadError: the file is absent, truncated or not a picture.
     """
-    mask = Image.fromarray(rule(np.asarray(read_rgb(path))).astype(np.uint8))
+    mask = Image.fromarray(rule(np.asarray(read_rgb(source))).astype(np.uint8))
     return np.asarray(resize_and_crop(mask, size)).astype(bool)
 
 
-def read_rgb(path: Path) -> Image.Image:
+def read_rgb(source: Source) -> Image.Image:
     """Decode a picture of any kind to RGB; transparency is laid on white.
 
     Raises:
       ReadError: the file is absent, truncated or not a picture.
     """
-    with open_picture(path) as image:
+    with open_picture(source) as image:
         return _to_rgb(image)
-
-
-@contextlib.contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
-    """Open a picture for the block; whatever is wrong with the file, there or in the block, becomes a `ReadError`.
-
-    Raises:
-      ReadError: the file is absent, truncated or not a picture.
-    """
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ReadError("not a regular file")  # opening a pipe would wait for ever
-        with Image.open(path) as image:
-            yield image
-    except ReadError:
-        raise
-    except FileNotFoundError as error:
-        raise ReadError("file not found") from error
-    except UnidentifiedImageError as error:
-        raise ReadError("not a picture, or of an unknown kind") from error
-    except Image.DecompressionBombError as error:
-        raise ReadError("too many pixels to be decoded safely") from error
-    except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
-        reason = getattr(error, "strerror", None)
-        raise ReadError(f"cannot be read: {reason}" if reason else f"cannot be decoded: {error}") from error
 
 
 def resize_and_crop(image: Image.Image, size: int) -> Image.Image:

@@ -6,11 +6,12 @@ A chunk always has the same shape, so that one compiled program serves the whole
 import collections
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Shaped
 from PIL import Image
 
 from iem_jax.data.cache import DecodedCache
@@ -19,6 +20,8 @@ from iem_jax.data.images import ReadError, read_image, read_mask, read_rgb
 from iem_jax.data.pictures import read_foreground, read_small
 from iem_jax.data.sample import Sample
 
+Item, Outcome = TypeVar("Item"), TypeVar("Outcome")
+
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
@@ -26,14 +29,14 @@ class Loaded:
 
     Attributes:
       sample: what was to be read.
-      image: the picture, or None if it cannot be read.
+      image: the picture, uint8 RGB if it comes from a file, or None if it cannot be read.
       ground_truth: its foreground, or None if there is none that can be read.
       problem: why the picture (image None) or the ground truth (image given) cannot be read, else "".
       placement: how to bring the mask to the picture's own size; None if it stays as it is.
     """
 
     sample: Sample
-    image: UInt8[np.ndarray, "h w 3"] | None = None
+    image: Shaped[np.ndarray, "h w c"] | None = None
     ground_truth: Bool[np.ndarray, "h w"] | None = None
     problem: str = ""
     placement: Placement | None = None
@@ -100,11 +103,16 @@ def load_samples(
     ahead: int = 64,
 ) -> Iterator[Loaded]:
     """Read samples in threads, in their order, at most `ahead` of them before they are asked for."""
+    return in_threads(lambda sample: load_cached(sample, size, fit, cache), samples, ahead)
+
+
+def in_threads(function: Callable[[Item], Outcome], items: Iterable[Item], ahead: int = 64) -> Iterator[Outcome]:
+    """Map in threads, in order, at most `ahead` items before their results are asked for."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        pending: collections.deque[Future[Loaded]] = collections.deque()
+        pending: collections.deque[Future[Outcome]] = collections.deque()
         try:
-            for sample in samples:
-                pending.append(pool.submit(load_cached, sample, size, fit, cache))
+            for item in items:
+                pending.append(pool.submit(function, item))
                 if len(pending) > ahead:
                     yield pending.popleft().result()
             while pending:
@@ -123,7 +131,7 @@ def make_chunk(items: list[Loaded], chunk_size: int, padded: bool = False) -> di
     """
     pictures = [item.image for item in items if item.image is not None]
     shape = pictures[0].shape
-    chunk = {"images": np.zeros((chunk_size, *shape), np.uint8)}
+    chunk = {"images": np.zeros((chunk_size, *shape), pictures[0].dtype)}
     chunk |= {name: np.zeros((chunk_size, *shape[:2]), bool) for name in ("ground_truths", *["valid"] * padded)}
     chunk["images"][: len(pictures)] = pictures
     for row, item in enumerate(items):

@@ -1,12 +1,11 @@
 """Pictures as people have them: turned as their EXIF orientation says, at any size, decoded as far as is needed."""
 
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
 from iem_jax.data.budget import DECODING
-from iem_jax.data.images import ReadError, lay_on_white, open_picture, to_colour
+from iem_jax.data.images import lay_on_white, to_colour
+from iem_jax.data.source import ReadError, Source, open_picture
 
 ORIENTATION = 0x0112  # the EXIF tag
 Size = tuple[int, int]
@@ -22,14 +21,14 @@ TURNS = {
 }
 
 
-def read_small(path: Path, at_least: Size) -> tuple[Image.Image, tuple[int, int]]:
+def read_small(source: Source, at_least: Size) -> tuple[Image.Image, tuple[int, int]]:
     """Read a picture for a use that needs no more than `at_least` pixels.
 
     JPEGs are decoded at a half, a quarter or an eighth, which costs a third of the time; large pictures of other kinds
     are averaged over blocks. Transparency is laid on white.
 
     Args:
-      path: the picture.
+      source: the picture.
       at_least: what is returned has at least these pixels along its longer and its shorter side, or the picture's.
 
     Returns:
@@ -38,7 +37,7 @@ def read_small(path: Path, at_least: Size) -> tuple[Image.Image, tuple[int, int]
     Raises:
       ReadError: the file is absent, truncated or not a picture.
     """
-    with open_picture(path) as image:
+    with open_picture(source) as image:
         width, height = image.size
         needed = at_least if width >= height else (at_least[1], at_least[0])
         image.draft(None, needed)
@@ -46,29 +45,31 @@ def read_small(path: Path, at_least: Size) -> tuple[Image.Image, tuple[int, int]
             image.load()
             turn = _turn(image)
             small = _reduce(image, needed)
-            image.close()  # its memory must be free before others take their share
+            if image is not source:
+                image.close()  # its memory must be free before others take their share
     small = small if turn is None else small.transpose(turn)
     return small, (height, width) if _is_quarter(turn) else (width, height)
 
 
-def read_original(path: Path) -> Image.Image:
+def read_original(source: Source) -> Image.Image:
     """Read a picture at its own size, upright, as RGB, or as RGBA if it has transparency; the caller holds a share.
 
     Raises:
       ReadError: the file is absent, truncated or not a picture.
     """
-    with open_picture(path) as image:
+    with open_picture(source) as image:
         image.load()
         turn = _turn(image)
         colour = to_colour(image)
+        colour = colour.copy() if colour is source else colour  # the caller of `read_original` may change it
     return colour if turn is None else colour.transpose(turn)
 
 
-def read_foreground(path: Path, size: tuple[int, int]) -> Image.Image:
+def read_foreground(source: Source, size: tuple[int, int]) -> Image.Image:
     """Read a ground truth: non-zero pixels are the object, in RGBA and LA those of them that are not transparent.
 
     Args:
-      path: the mask, of any kind; a palette picture counts by its indices.
+      source: the mask, of any kind; a palette picture counts by its indices.
       size: (width, height) that it must have, upright.
 
     Returns:
@@ -77,7 +78,7 @@ def read_foreground(path: Path, size: tuple[int, int]) -> Image.Image:
     Raises:
       ReadError: the file is absent, truncated, not a picture, or of another size.
     """
-    with open_picture(path) as image, DECODING.share(image.size[0] * image.size[1]):
+    with open_picture(source) as image, DECODING.share(image.size[0] * image.size[1]):
         image.load()
         turn = _turn(image)
         own = image.size[::-1] if _is_quarter(turn) else image.size

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -16,14 +17,14 @@ class Sample:
 
     Attributes:
       name: the picture's path relative to its root, without ending, with "/"; names the files written for it.
-      image_path: the picture.
+      image_path: the picture: a path, or its bytes, or a Pillow picture.
       mask_path: the ground truth, or None.
       mask_rule: which pixels of the ground truth, as RGB at its full size, are foreground; None: non-zero ones.
       problem: why it cannot be read, if that is known before trying, else "".
     """
 
     name: str
-    image_path: Path
+    image_path: Any  # a `Source`
     mask_path: Path | None = None
     mask_rule: PixelRule | None = None
     problem: str = ""

@@ -12,6 +12,8 @@ from iem_jax.core.solver import Segmentation
 from iem_jax.finishing.confidence import confidence
 from iem_jax.finishing.polarity import orient
 
+POLARITIES = ("start", "border")
+
 
 class Judged(NamedTuple):
     """A segmentation and what is said of it; with or without a leading batch axis."""

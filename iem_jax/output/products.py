@@ -1,7 +1,7 @@
 """What is written for one picture: its mask, and what the flags ask for."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Shaped, UInt8
 from PIL import Image
 
-from iem_jax.config import IEMConfig, RunConfig
+from iem_jax.config import IEMConfig
 from iem_jax.core.batch import normalise
 from iem_jax.core.inpainting import inpaint
 from iem_jax.data.budget import DECODING
@@ -29,20 +29,19 @@ LARGEST_OVERLAY = 50_000_000  # pixels; beyond, an overlay is smaller than its p
 class Products:
     """Writes the files of pictures, in any thread."""
 
-    def __init__(self, writer: Writer, config: RunConfig, device: jax.Device):
-        """Take from `config` which files are wanted."""
-        self._writer, self._iem, self._device = writer, config.iem, device
-        self._resolution = config.resolution
-        wanted = {
-            "masks/{}.png": None,  # written first, and always
-            "cutouts/{}.png": config.cutouts and self._cut_out,
-            "overlays/{}.jpg": config.overlays and self._overlay,
-            "panels/{}.jpg": config.panels and self._panel,
-            "thumbnails/{}.jpg": (config.report or config.figures) and self._thumbnail,
+    def __init__(self, writer: Writer, wanted: Collection[str], resolution: str, config: IEMConfig, device: jax.Device):
+        """Take what is wanted besides masks, of what resolution, and what panels are inpainted with."""
+        self._writer, self._resolution, self._iem, self._device = writer, resolution, config, device
+        self._wanted: dict[str, Callable[..., Image.Image] | None] = {"masks/{}.png": None}  # first, and always
+        makers = {
+            "cutouts/{}.png": ("cutouts", self._cut_out),
+            "overlays/{}.jpg": ("overlays", self._overlay),
+            "panels/{}.jpg": ("panels", self._panel),
+            "thumbnails/{}.jpg": ("report", self._thumbnail),
         }
-        self._wanted: dict[str, Callable[..., Image.Image] | None] = {
-            pattern: make for pattern, make in wanted.items() if make is not False
-        }
+        for pattern, (name, make) in makers.items():
+            if name in wanted or (name == "report" and "figures" in wanted):
+                self._wanted[pattern] = make
 
     def are_complete(self, name: str) -> bool:
         """Return whether all files of a picture are there."""

@@ -11,11 +11,8 @@ from jaxtyping import Float, Integer
 from iem_jax.core.solver import STATUSES
 from iem_jax.data.loader import Loaded
 from iem_jax.evaluation.metrics import SCORES, Scores, scores_from_counts
-from iem_jax.finishing.confidence import DECIMALS, UNCERTAIN_BELOW
 from iem_jax.finishing.judging import Judged
-
-FAILED, UNCERTAIN = "failed", "uncertain"
-VALID = (STATUSES[0], UNCERTAIN)  # of which means are taken
+from iem_jax.segmenter.found import FAILED, UNCERTAIN, VALID, status_and_confidence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +61,7 @@ def make_result(item: Loaded, judged: Judged | None) -> Result:
     name, truth = item.sample.name, item.ground_truth
     if judged is None:
         return Result(name, FAILED, item.problem)
-    status, certainty = STATUSES[int(judged.segmentation.status)], round(float(judged.confidence), DECIMALS)
-    if status == STATUSES[0] and certainty < UNCERTAIN_BELOW:
-        status = UNCERTAIN
+    status, certainty = status_and_confidence(judged)
     inp_error, area, overlap = (np.array(field) for field in judged.segmentation.info)
     pixels, truth_area = judged.mask.size, 0 if truth is None else int(truth.sum())
     if item.placement is not None:

@@ -73,14 +73,20 @@ class Computing:
 
 
 def segment_stream(
-    items: Iterable[Loaded], computing: Computing, clock: Clock
+    items: Iterable[Loaded], computing: Computing, clock: Clock | None = None, few: int | None = None
 ) -> Iterator[tuple[Loaded, Judged | None]]:
     """Segment pictures as they come.
+
+    Args:
+      items: pictures, of one shape for the most part: where another begins, a group ends.
+      computing: what to do with them.
+      clock: takes the time.
+      few: how many there are, if they are few; a call need not be larger than that.
 
     Yields:
       Each item, in order, with its unbatched result as NumPy arrays; None for an item without a picture.
     """
-    worker = _Worker(computing, clock)
+    worker = _Worker(computing, Clock() if clock is None else clock, few)
     in_flight: collections.deque[tuple[list[Loaded], Judged | None]] = collections.deque()
     for group in _groups(items, worker.group_size):
         in_flight.append((group, worker.start(group)))
@@ -91,12 +97,17 @@ def segment_stream(
 
 
 def _groups(items: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
-    """Group items so that each group but the last has `size` readable ones."""
+    """Group items so that a group has at most `size` readable ones, all of one shape and type."""
     group: list[Loaded] = []
-    readable = 0
+    readable, kind = 0, None
     for item in items:
+        if item.image is not None:
+            its_kind = item.image.shape, item.image.dtype
+            if readable and its_kind != kind:
+                yield group
+                group, readable = [], 0
+            readable, kind = readable + 1, its_kind
         group.append(item)
-        readable += item.image is not None
         if readable == size:
             yield group
             group, readable = [], 0
@@ -107,13 +118,16 @@ def _groups(items: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
 class _Worker:
     """Segments groups of one shape, with one compiled program, in smaller chunks if memory runs out."""
 
-    def __init__(self, computing: Computing, clock: Clock):
+    def __init__(self, computing: Computing, clock: Clock, few: int | None):
         platform, size = computing.devices[0].platform, computing.config.size
         self.chunk_size = default_chunk_size(size, size, platform)
         each = max(PICTURES.get(platform, 0) // self.chunk_size, 1) * self.chunk_size
         if computing.model is not None:  # XLA's convolutions on CPUs are slow in a loop over chunks
             each = self.chunk_size = 1 if platform == "cpu" else self.chunk_size
         self.group_size = each * len(computing.devices)
+        if few is not None and few < self.group_size:
+            number = self.chunk_size * len(computing.devices)
+            self.group_size = max(-(-few // number), 1) * number
         self._computing, self._clock = computing, clock
 
     def start(self, group: list[Loaded]) -> Judged | None:

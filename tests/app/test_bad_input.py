@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.io
-from absl import flags
 from pictures import write_flowers
 
 import run
@@ -64,13 +63,6 @@ SETTINGS = [
     (["--refine_checkpoint=nowhere", "--preset=best"], ["refine_checkpoint", "preset", "best"]),
     (["--refine_checkpoint=nowhere", "--sigma=2.0"], ["refine_checkpoint", "sigma", "2.0"]),
 ]
-
-
-@pytest.fixture(autouse=True)
-def fresh_flags() -> Iterator[None]:
-    """Flags are global: each call in this process starts from their defaults."""
-    yield
-    flags.FLAGS.unparse_flags()
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ import pytest
 from pictures import make_images, to_uint8, write_flowers
 
 from iem_jax import IEMConfig, UsageError, segment
-from iem_jax.app.devices import choose_devices
+from iem_jax.app.config import run_config
 from iem_jax.app.pipeline import run_pipeline
-from iem_jax.config import RunConfig
 from iem_jax.data import cache as cache_module
 from iem_jax.data.loader import load_sample
 from iem_jax.segmenter import stream
+from iem_jax.segmenter.devices import choose_devices
 
 ROOT = Path(__file__).parents[2]
 SMALL = IEMConfig(size=32, iters=8, sigma=3.0, kernel_size=7)
@@ -27,7 +27,7 @@ SMALL = IEMConfig(size=32, iters=8, sigma=3.0, kernel_size=7)
 
 def run(root: Path, output: Path, **changes) -> dict[str, bytes]:
     """Run and return the masks and tables; summary.json has seconds and is left out."""
-    assert run_pipeline(RunConfig(iem=SMALL, dataset_path=str(root), output_dir=str(output), **changes)) == 0
+    assert run_pipeline(run_config(iem=SMALL, dataset_path=str(root), output_dir=str(output), **changes)) == 0
     names = [path for path in sorted(output.rglob("*")) if path.is_file() and path.name != "summary.json"]
     return {str(path.relative_to(output)): path.read_bytes() for path in names}
 

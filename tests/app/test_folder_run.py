@@ -11,15 +11,16 @@ import pytest
 from drawings import draw, draw_folder, draw_truth, read_tree
 from PIL import Image
 
+from iem_jax.app.config import RunConfig, run_config
 from iem_jax.app.pipeline import run_pipeline
-from iem_jax.config import IEMConfig, RunConfig, UsageError
+from iem_jax.config import IEMConfig, UsageError
 
 ROOT = Path(__file__).parents[2]
 SMALL = IEMConfig(size=32, iters=8, sigma=2.0, kernel_size=5)
 
 
 def settings(folder: Path, output: Path, **changes) -> RunConfig:
-    return RunConfig(**{"iem": SMALL, "images": str(folder), "output_dir": str(output)} | changes)
+    return run_config(**{"iem": SMALL, "images": str(folder), "output_dir": str(output)} | changes)
 
 
 def run(*flags: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,6 @@
 """Whole runs in this process, on small data sets made for them."""
 
 import csv
-import dataclasses
 import json
 import re
 import subprocess
@@ -16,8 +15,8 @@ from pictures import to_uint8, write_flowers, write_setid
 from PIL import Image
 
 from iem_jax import IEMConfig, UsageError, segment
+from iem_jax.app.config import change, run_config
 from iem_jax.app.pipeline import run_pipeline
-from iem_jax.config import RunConfig
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.loader import load_samples
 
@@ -26,8 +25,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(root: Path, output: Path, status: int = 0, **settings: object) -> None:
-    config = RunConfig(iem=SMALL, dataset_path=str(root), output_dir=str(output))
-    assert run_pipeline(dataclasses.replace(config, **settings)) == status
+    config = run_config(iem=SMALL, dataset_path=str(root), output_dir=str(output))
+    assert run_pipeline(change(config, **settings)) == status
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -195,22 +194,23 @@ def test_nothing_is_written_without_a_folder(tmp_path: Path, monkeypatch: pytest
     root = write_flowers(tmp_path / "set", 2)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert run_pipeline(RunConfig(iem=SMALL, dataset_path=str(root))) == 0
+    assert run_pipeline(run_config(iem=SMALL, dataset_path=str(root))) == 0
     assert list((tmp_path / "here").iterdir()) == []
 
 
 def test_unknown_platform_names_what_exists(tmp_path: Path):
     root = write_flowers(tmp_path / "set", 2)
     with pytest.raises(UsageError, match=r"`platform` .*cpu.*'gpu'"):
-        run_pipeline(RunConfig(iem=SMALL, dataset_path=str(root), platform="gpu"))
+        run_pipeline(run_config(iem=SMALL, dataset_path=str(root), platform="gpu"))
 
 
 MEASURE = """
 import sys
-from iem_jax.config import IEMConfig, RunConfig
+from iem_jax.app.config import change, run_config
+from iem_jax.config import IEMConfig
 from iem_jax.app.pipeline import run_pipeline
 
-config = RunConfig(iem=IEMConfig(iters=1), dataset_path=sys.argv[1], output_dir=sys.argv[2])
+config = run_config(iem=IEMConfig(iters=1), dataset_path=sys.argv[1], output_dir=sys.argv[2])
 assert run_pipeline(config) == 0
 status = open("/proc/self/status").read()
 print("PEAK", status.split("VmHWM:")[1].split()[0])

@@ -17,8 +17,9 @@ from pictures import write_flowers, write_splits
 from PIL import Image
 
 from iem_jax.app import pipeline
+from iem_jax.app.config import change, run_config
 from iem_jax.app.stages import run_stages
-from iem_jax.config import IEMConfig, RunConfig, UsageError
+from iem_jax.config import IEMConfig, UsageError
 from iem_jax.evaluation.compare import comparison_lines, mean_scores
 from iem_jax.refine import load_model
 from iem_jax.refine.config import RefineConfig
@@ -58,7 +59,7 @@ def data_set(tmp_path_factory) -> Path:
 def whole(data_set, tmp_path_factory) -> Path:
     """The output of a run that was never interrupted."""
     output = tmp_path_factory.mktemp("whole") / "out"
-    assert run_stages(RunConfig(iem=IEM, dataset_path=str(data_set), output_dir=str(output)), REFINE) == 1
+    assert run_stages(run_config(iem=IEM, dataset_path=str(data_set), output_dir=str(output)), REFINE) == 1
     return output
 
 
@@ -113,7 +114,7 @@ def test_a_second_run_does_nothing_anew(data_set, whole, monkeypatch, capsys):
 
     monkeypatch.setattr(pipeline, "segment_stream", try_again)
     monkeypatch.setattr(sys.modules["iem_jax.refine.trainer"], "train_steps", None)
-    assert run_stages(RunConfig(iem=IEM, dataset_path=str(data_set), output_dir=str(whole)), REFINE) == 1
+    assert run_stages(run_config(iem=IEM, dataset_path=str(data_set), output_dir=str(whole)), REFINE) == 1
     out, errors = capsys.readouterr()
     assert errors.count("there is no more to do") == 2
     assert out.splitlines()[0] == "Batch 1/1"  # the inner runs print nothing
@@ -160,7 +161,7 @@ def test_nothing_to_learn_from(tmp_path, capsys, readable):
     write_splits(root, train=(1, 2, 3), test=(4,))
     for number in range(1 + readable, 4):
         (root / f"jpg/image_{number:05d}.jpg").write_bytes(b"")
-    config = RunConfig(iem=IEM, dataset_path=str(root), output_dir=str(tmp_path / "out"))
+    config = run_config(iem=IEM, dataset_path=str(root), output_dir=str(tmp_path / "out"))
     assert run_stages(config, REFINE) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == (
@@ -175,31 +176,31 @@ def test_masks_that_failed_teach_nothing(tmp_path, capsys):
     write_splits(root, train=(1, 2), test=(3,))
     for number in (1, 2):
         Image.new("RGB", (40, 32), (9, 99, 200)).save(root / f"jpg/image_{number:05d}.jpg")
-    assert run_stages(RunConfig(iem=IEM, dataset_path=str(root)), REFINE) == 1  # nothing is written
+    assert run_stages(run_config(iem=IEM, dataset_path=str(root)), REFINE) == 1  # nothing is written
     assert "learn from: 0 of 2 could be" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_other_settings_on_the_same_folder_are_refused_at_once(data_set, whole):
-    config = RunConfig(iem=IEM, dataset_path=str(data_set), output_dir=str(whole))
+    config = run_config(iem=IEM, dataset_path=str(data_set), output_dir=str(whole))
     before = comparable(whole)
     with pytest.raises(UsageError, match=r"another training \(`steps` is 30 there and 14 here\)"):
         run_stages(config, dataclasses.replace(REFINE, steps=14))
     with pytest.raises(UsageError, match=r"other settings \(sigma 5.0 there, 4.0 here\)"):
-        run_stages(dataclasses.replace(config, iem=dataclasses.replace(IEM, sigma=4.0)), REFINE)
+        run_stages(change(config, iem=dataclasses.replace(IEM, sigma=4.0)), REFINE)
     with pytest.raises(UsageError, match="preset 'network' there, 'paper' here"):
         pipeline.run_pipeline(config)
     with pytest.raises(UsageError, match="preset 'paper' there, 'network' here"):
-        run_stages(dataclasses.replace(config, output_dir=str(whole / "iem")), REFINE)
+        run_stages(change(config, output_dir=str(whole / "iem")), REFINE)
     assert comparable(whole) == before
 
 
 def test_own_pictures_and_overwrite(tmp_path, capsys):
     """A folder teaches and is segmented; what was written inside of it is not read back."""
     folder = draw_folder(tmp_path / "in", 5, width=60, height=44)
-    config = RunConfig(iem=IEM, images=str(folder), output_dir=str(folder / "out"), report=True)
+    config = run_config(iem=IEM, images=str(folder), output_dir=str(folder / "out"), report=True)
     tiny = dataclasses.replace(REFINE, steps=2)
     assert run_stages(config, tiny) == 0
-    assert run_stages(dataclasses.replace(config, overwrite=True), dataclasses.replace(tiny, seed=1)) == 0
+    assert run_stages(change(config, overwrite=True), dataclasses.replace(tiny, seed=1)) == 0
     assert capsys.readouterr().err.count("stage 4 of 4: the network on 5 pictures") == 2
     with Image.open(folder / "out/masks/sub/02.png") as mask, Image.open(folder / "out/iem/masks/sub/02.png") as other:
         assert mask.size == other.size == (60, 44)
@@ -211,6 +212,6 @@ def test_own_pictures_and_overwrite(tmp_path, capsys):
 def test_without_a_folder_nothing_is_left(data_set, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert run_stages(RunConfig(iem=IEM, dataset_path=str(data_set)), dataclasses.replace(REFINE, steps=2)) == 1
+    assert run_stages(run_config(iem=IEM, dataset_path=str(data_set)), dataclasses.replace(REFINE, steps=2)) == 1
     assert not list(tmp_path.iterdir())
     assert "SegNet" in capsys.readouterr().err

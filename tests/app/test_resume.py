@@ -16,8 +16,9 @@ import scipy.io
 from drawings import draw, draw_folder, read_tree
 
 from iem_jax.app import pipeline
+from iem_jax.app.config import RunConfig, run_config
 from iem_jax.app.pipeline import run_pipeline
-from iem_jax.config import IEMConfig, RunConfig, UsageError
+from iem_jax.config import IEMConfig, UsageError
 from iem_jax.output.manifest import open_manifest
 from iem_jax.output.queue import WriteQueue
 from iem_jax.output.writer import OutputError, Writer
@@ -28,7 +29,7 @@ PRODUCTS = {"cutouts": True, "overlays": True, "panels": True, "figures": True, 
 
 
 def settings(folder: Path, output: Path, **changes) -> RunConfig:
-    return RunConfig(**{"iem": SMALL, "images": str(folder), "output_dir": str(output), "batch_size": 5} | changes)
+    return run_config(**{"iem": SMALL, "images": str(folder), "output_dir": str(output), "batch_size": 5} | changes)
 
 
 def comparable(folder: Path) -> dict[str, bytes]:
@@ -247,7 +248,7 @@ def test_data_sets_go_on_too(tmp_path):
         draw(number).save(tmp_path / f"flowers/segmim/segmim_{number:05d}.jpg")
     scipy.io.savemat(tmp_path / "flowers/setid.mat", {"trnid": np.arange(1, 9, dtype=np.uint16)[None]})
     outputs = [tmp_path / "whole", tmp_path / "resumed"]
-    configs = [RunConfig(iem=SMALL, dataset_path=str(tmp_path / "flowers"), output_dir=str(out)) for out in outputs]
+    configs = [run_config(iem=SMALL, dataset_path=str(tmp_path / "flowers"), output_dir=str(out)) for out in outputs]
     assert run_pipeline(configs[0]) == 0
     assert run_pipeline(configs[1]) == 0
     lines = (outputs[1] / "manifest.jsonl").read_bytes().splitlines(keepends=True)

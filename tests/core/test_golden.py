@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from iem_jax import IEMConfig, segment
+from iem_jax.app.config import run_config
 from iem_jax.app.pipeline import run_pipeline
-from iem_jax.config import RunConfig
 from iem_jax.core.batch import normalise
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.loader import load_samples
@@ -44,7 +44,7 @@ def test_masks_and_history(data_set, name: str, golden, tmp_path: Path, capsys: 
     root, ids = data_set
     expected = golden(name)
     output = tmp_path / "output"
-    assert run_pipeline(RunConfig(iem=RUNS[name], dataset_path=str(root), output_dir=str(output))) == 0
+    assert run_pipeline(run_config(iem=RUNS[name], dataset_path=str(root), output_dir=str(output))) == 0
 
     masks = np.stack([np.asarray(Image.open(output / "masks" / f"image_{number:05d}.png")) == 255 for number in ids])
     assert (masks == np.unpackbits(expected["masks"], axis=-1)).mean() >= AGREEMENT

@@ -9,7 +9,7 @@ import pytest
 from drawings import draw, draw_truth
 from PIL import Image
 
-from iem_jax.config import IEMConfig, RunConfig, UsageError
+from iem_jax.config import IEMConfig, UsageError
 from iem_jax.data.loader import load_sample
 from iem_jax.data.sample import Sample
 from iem_jax.output import products
@@ -58,10 +58,8 @@ def test_overlays_of_large_pictures_are_smaller(tmp_path, monkeypatch, size, lar
     monkeypatch.setattr(products, "LARGEST_OVERLAY", largest)
     Image.new("RGB", size, "red").save(tmp_path / "a.png")
     item = load_sample(Sample("a", tmp_path / "a.png"), 32, "stretch")
-    config = RunConfig(overlays=True)
-    assert (
-        products.Products(Writer(tmp_path / "out"), config, jax.devices()[0]).write(item, np.ones((32, 32), bool)) == ""
-    )
+    made = products.Products(Writer(tmp_path / "out"), ["overlays"], "model", IEMConfig(), jax.devices()[0])
+    assert made.write(item, np.ones((32, 32), bool)) == ""
     with Image.open(tmp_path / "out/overlays/a.jpg") as shown:
         assert shown.size == ((35_000, 2) if size[0] == 70_000 else (300, 200))
 

@@ -1,6 +1,5 @@
 """A trained network as a segmenter: the same masks in any company, and checkpoints that cannot be used."""
 
-import dataclasses
 import os
 import shutil
 import signal
@@ -16,9 +15,10 @@ from drawings import draw, draw_folder
 from pictures import make_images, make_mask, to_uint8
 from PIL import Image
 
+from iem_jax.app.config import RunConfig, change, run_config
 from iem_jax.app.pipeline import run_pipeline
 from iem_jax.app.training import collect
-from iem_jax.config import IEMConfig, RunConfig, UsageError
+from iem_jax.config import IEMConfig, UsageError
 from iem_jax.core.solver import OK, STATUSES
 from iem_jax.data.fit import place
 from iem_jax.data.loader import Loaded
@@ -52,8 +52,8 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 def settings(folder: Path, output: Path, checkpoint: Path, **changes) -> RunConfig:
-    config = RunConfig(iem=IEMConfig(size=SIZE), images=str(folder), output_dir=str(output))
-    return dataclasses.replace(config, refine_checkpoint=str(checkpoint), **changes)
+    config = run_config(iem=IEMConfig(size=SIZE), images=str(folder), output_dir=str(output))
+    return change(config, refine_checkpoint=str(checkpoint), **changes)
 
 
 def test_masks_and_numbers(model):
@@ -217,7 +217,6 @@ def test_flax_is_needed_by_the_network_only(checkpoint, tmp_path):
         assert run.main([*own, "--iters=2"]) == 0
         assert not {{"flax", "orbax"}} & set(sys.modules)
         for flag in ("--refine", "--refine_checkpoint={checkpoint}"):
-            run.flags.FLAGS.unparse_flags()
             assert run.main([*own, flag]) == 2
     """
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}

@@ -9,8 +9,8 @@ import pytest
 from pictures import make_images, make_mask, to_uint8, write_flowers
 
 from iem_jax import IEMConfig, UsageError, score_masks, segment, segment_best
+from iem_jax.app.config import check_run_config, run_config
 from iem_jax.app.pipeline import run_pipeline
-from iem_jax.config import RunConfig, check_run_config
 from iem_jax.core.batch import make_batch, normalise, segment_batch
 from iem_jax.core.features import srgb_to_lab
 from iem_jax.core.solver import OK, STATUSES
@@ -147,9 +147,9 @@ def test_colour_model_tells_colours_apart_and_swaps_with_the_sides():
 
 
 def test_a_preset_refuses_what_it_fixes():
-    check_run_config(RunConfig(preset="fast", iem=IEMConfig(size=64)))
+    check_run_config(run_config(preset="fast", iem=IEMConfig(size=64)))
     with pytest.raises(UsageError, match=r"`preset` best fixes `sigma` itself: leave it out, got 3.0"):
-        check_run_config(RunConfig(preset="best", iem=IEMConfig(sigma=3.0)))
+        check_run_config(run_config(preset="best", iem=IEMConfig(sigma=3.0)))
     with pytest.raises(UsageError, match=r"`preset` must be one of paper, best, fast, got 'slow'"):
         segment_best(np.zeros((1, 8, 8, 3), np.uint8), "slow")
     with pytest.raises(UsageError, match=r"`images` must have three channels.* got 1"):
@@ -158,7 +158,7 @@ def test_a_preset_refuses_what_it_fixes():
 
 def test_command_line_takes_a_preset(tmp_path, capsys):
     data = write_flowers(tmp_path / "data", 3, SIZE)
-    config = RunConfig(
+    config = run_config(
         preset="fast", iem=IEMConfig(size=SIZE), dataset_path=str(data), output_dir=str(tmp_path / "out")
     )
     assert run_pipeline(config) == 0

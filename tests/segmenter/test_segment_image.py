@@ -7,7 +7,7 @@ from PIL import Image
 
 from iem_jax.config import IEMConfig, UsageError
 from iem_jax.core.arrays import as_array
-from iem_jax.segmenter.single import segment_image
+from iem_jax.segmenter.segmenter import segment_image
 
 SMALL = IEMConfig(size=64, iters=30, sigma=3.0, kernel_size=7)
 TRUTH = np.asarray(draw_truth(2)) > 0

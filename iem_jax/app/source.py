@@ -1,0 +1,57 @@
+"""Which pictures a run is about, and how they are read."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from iem_jax.app.config import RunConfig, SourceConfig
+from iem_jax.config import UsageError
+from iem_jax.data import DATASETS, Sample
+from iem_jax.data.cache import DecodedCache
+from iem_jax.data.demo import list_demo
+from iem_jax.data.folder import list_images
+from iem_jax.data.images import read_image
+from iem_jax.data.loader import Loaded, load_samples
+from iem_jax.output.figures import contact_sheet
+from iem_jax.output.writer import FILES, FOLDERS, Writer
+
+
+def list_samples(
+    source: SourceConfig, output_dir: str | None, written: Sequence[str] = (*FOLDERS, *FILES)
+) -> list[Sample]:
+    """List the pictures of a run.
+
+    Args:
+      source: says where they are.
+      output_dir: folder of the results, which are no pictures of the run.
+      written: what may be written there.
+
+    Raises:
+      UsageError: there are no such pictures, no such data set or no such layout.
+    """
+    if source.images is not None:
+        own = [Path(output_dir or ".", name) for name in written]
+        return list_images(source.images, source.masks, own)
+    if source.dataset_path is None:
+        return list_demo()
+    if source.dataset not in DATASETS:
+        raise UsageError(f"`dataset` must be one of {', '.join(DATASETS)}, got {source.dataset!r}.")
+    return DATASETS[source.dataset](Path(source.dataset_path), source.split)
+
+
+def load_pictures(config: RunConfig, samples: list[Sample]) -> Iterator[Loaded]:
+    """Read pictures as the run sees them, in threads, in their order."""
+    size, cache_dir = config.algorithm.iem.size, config.computing.cache_dir
+    # Data sets that are cropped are read as the reference reads them.
+    fit = None if not config.source.is_own and config.fitting.fit == "crop" else config.fitting.fit
+    cache = DecodedCache(Path(cache_dir), size, fit) if cache_dir is not None else None
+    return load_samples(samples, size, fit, cache)
+
+
+def write_demo_sheet(writer: Writer, samples: list[Sample]) -> None:
+    """Write the demo's pictures beside their masks."""
+    masks = [Image.open(writer.path_of(f"masks/{sample.name}.png")) for sample in samples]
+    images = [read_image(sample.image_path, mask.width) for sample, mask in zip(samples, masks, strict=True)]
+    writer.write_image("contact_sheet.png", contact_sheet(images, [np.asarray(mask) > 0 for mask in masks]))

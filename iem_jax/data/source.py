@@ -1,0 +1,98 @@
+"""Where the bytes of one picture come from, and the one way to open it.
+
+A source is a path, the bytes of a file, an open binary file, or a Pillow picture, with which everything is done that
+is done with its file. Open files are read from their beginning, stay open, and are put back to where they were. All of
+it may be done by several threads at once.
+"""
+
+import contextlib
+import io
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from typing import IO
+
+from PIL import Image, UnidentifiedImageError
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | io.IOBase | Image.Image
+_LOCKS = tuple(threading.Lock() for _ in range(61))  # an object's is found by its identity
+
+
+class ReadError(Exception):
+    """A picture that cannot be used; the text is the reason, without the picture's name."""
+
+
+@contextlib.contextmanager
+def open_picture(source: Source) -> Iterator[Image.Image]:
+    """Open a picture for the block; whatever is wrong with it, there or in the block, becomes a `ReadError`.
+
+    Raises:
+      ReadError: the file is absent, truncated or not a picture.
+    """
+    try:
+        if isinstance(source, Image.Image):
+            with _lock_of(source):
+                source.load()
+                with contextlib.suppress(Exception):  # damaged EXIF data
+                    source.getexif()  # is kept, so that no two threads read it at once
+            yield source
+        else:
+            with _open(source) as file, Image.open(file) as image:
+                yield image
+    except ReadError:
+        raise
+    except FileNotFoundError as error:
+        raise ReadError("file not found") from error
+    except UnidentifiedImageError as error:
+        raise ReadError("not a picture, or of an unknown kind") from error
+    except Image.DecompressionBombError as error:
+        raise ReadError("too many pixels to be decoded safely") from error
+    except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
+        reason = getattr(error, "strerror", None)
+        raise ReadError(f"cannot be read: {reason}" if reason else f"cannot be decoded: {error}") from error
+
+
+def hold(source: Source) -> Source:
+    """Return what can be read again and again: the bytes of an open file, also of a pipe; else the source itself.
+
+    Raises:
+      ReadError: the file is closed, open as text, or cannot be read.
+    """
+    if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview | Image.Image):
+        return source
+    if not hasattr(source, "read"):
+        raise ReadError(f"must be a path, bytes, an open file or a Pillow picture, is {type(source).__name__}")
+    if isinstance(source, io.TextIOBase):
+        raise ReadError("is open as text: open it with mode 'rb'")
+    try:
+        return _read_whole(source)
+    except (OSError, ValueError) as error:
+        raise ReadError(f"cannot be read: {error}") from error
+
+
+def _open(source: Source) -> io.BytesIO | io.BufferedReader:
+    source = hold(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return io.BytesIO(source if isinstance(source, bytes) else bytes(source))
+    assert isinstance(source, str | os.PathLike)
+    if not stat.S_ISREG(os.stat(source).st_mode):
+        raise ReadError("not a regular file")  # opening a pipe would wait for ever
+    return open(source, "rb")  # given a path, Pillow maps raw TIFFs into memory, and confuses the sides of turned ones
+
+
+def _read_whole(file: IO[bytes] | io.IOBase) -> bytes:
+    with _lock_of(file):
+        try:
+            position = file.tell()
+            file.seek(0)
+        except (OSError, AttributeError):  # a pipe or a socket: there is only one way to go
+            return file.read()  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            return file.read()  # pyright: ignore[reportAttributeAccessIssue]
+        finally:
+            file.seek(position)
+
+
+def _lock_of(source: object) -> threading.Lock:
+    return _LOCKS[id(source) // 16 % len(_LOCKS)]
