@@ -12,7 +12,7 @@ import dataclasses
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,15 @@ from moved import KINDS, write_moved
 from scoring import boundary_f_score, interval, rank_correlation, warning_scores
 from subject_tables import tables
 
-from iem_jax.config import PRESETS, IEMConfig
+from iem_jax import IEMConfig, Segmenter
+from iem_jax.config import PRESETS
 from iem_jax.data import Sample
 from iem_jax.data.fit import cut
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.folder import list_images
 from iem_jax.data.loader import Loaded, load_samples
 from iem_jax.evaluation.metrics import scores_from_counts
-from iem_jax.output.results import UNCERTAIN, make_result
-from iem_jax.segmenter.stream import Clock, Computing, segment_stream
+from iem_jax.segmenter.found import UNCERTAIN, Found
 
 FLOWERS, MEAN = "flowers", "mean"
 HALVES = {"choose": slice(0, None, 2), "report": slice(1, None, 2)}
@@ -105,11 +105,10 @@ def load(kind: str | None) -> list[Picture]:
     return pictures
 
 
-def compute(preset: str, items: Iterable[Loaded], devices: Iterable[jax.Device]) -> list[tuple]:
-    """Segment and judge pictures as `run.py --images` does."""
+def compute(preset: str, items: Sequence[Loaded], devices: int | None = None) -> list[Found]:
+    """Segment and judge pictures as `run.py --images` does, on all or some devices."""
     config = IEMConfig(size=flags.FLAGS.size)
-    computing = Computing(config, tuple(devices), preset=preset, polarity="border", padded=True)
-    return list(segment_stream(items, computing, Clock()))
+    return Segmenter(preset, config, resolution="model", devices=devices).finish(items)
 
 
 def score(mask: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w"]) -> dict[str, float]:
@@ -126,11 +125,9 @@ def evaluate(pictures: list[Picture]) -> dict[str, Columns]:
     rows: dict[str, list[dict[str, float]]] = {}
     for preset in flags.FLAGS.presets:
         rows[preset] = []
-        judged_all = compute(preset, [picture.item for picture in pictures], jax.devices())
-        for picture, truth, (item, judged) in zip(pictures, truths, judged_all, strict=True):
-            result = make_result(item, judged)
-            said = {"confidence": result.confidence, "flagged": result.status == UNCERTAIN}
-            rows[preset].append(score(picture.own(judged.mask), truth) | said)
+        for found, truth in zip(compute(preset, [picture.item for picture in pictures]), truths, strict=True):
+            said = {"confidence": found.confidence, "flagged": found.status == UNCERTAIN}
+            rows[preset].append(score(found.mask, truth) | said)
     masks = {"grabcut": grabcut_all(images)}
     masks |= {shape.__name__: [shape(image) for image in images] for shape in (centred_square, centred_ellipse)}
     for name, found in masks.items():
@@ -185,9 +182,9 @@ def difference(one: np.ndarray, other: np.ndarray, groups: list[Bool[np.ndarray,
 def take_times(pictures: list[Picture]) -> dict[str, Any]:
     """Take the processor's time of one device: of a picture, and of compilation, in turns, and relative to paper's."""
     few = pictures[:: max(len(pictures) // flags.FLAGS.timed, 1)][: flags.FLAGS.timed]
-    items, images, device = [picture.item for picture in few], [picture.image for picture in few], jax.devices()[:1]
+    items, images = [picture.item for picture in few], [picture.image for picture in few]
     calls: dict[str, Callable[[], Any]] = {
-        preset: lambda preset=preset: compute(preset, items, device)
+        preset: lambda preset=preset: compute(preset, items, devices=1)
         for preset in dict.fromkeys(("paper", *flags.FLAGS.presets))
     }
     calls["grabcut"] = lambda: [grabcut(image) for image in images]

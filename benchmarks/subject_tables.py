@@ -13,8 +13,8 @@ def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
 
 
-def tables(results: dict[str, Any]) -> str:
-    """Return all tables of a record's results."""
+def tables(results: dict[str, Any], brief: bool = False) -> str:
+    """Return all tables of a record's results; `brief` leaves out intervals but those of the half that reports."""
     text = ""
     for part, found in results.items():
         if part == "time":
@@ -23,7 +23,8 @@ def tables(results: dict[str, Any]) -> str:
         places = _places(found["pictures"])
         text += f"**{part.capitalize()}**, IoU with fixed polarity / the better of mask and complement, percent\n\n"
         text += f"{overlaps(found, places)}\n"
-        text += f"Differences of fixed IoU, then of the better of both: mean, 95 %\n\n{differences(found, places)}\n"
+        if part == "report" or not brief:
+            text += f"Differences of both IoUs: mean, 95 %\n\n{differences(found, places)}\n"
         text += f"Confidence and the flag `uncertain`\n\n{warnings(found, places)}\n"
     return text
 

@@ -50,7 +50,7 @@ def test_two_small_subjects_and_flowers(tmp_path: Path):
 
 def test_moved_objects(tmp_path: Path):
     write_subject(tmp_path / "subjects" / "eggs", range(4))
-    results, _ = run(tmp_path, "--moved", "--half=report")
+    results, _ = run(tmp_path, "--moved", "--half=report", "--presets=")
     assert set(results) == {"aside, report", "cut, report"}
     square = {kind: found["methods"]["centred_square"]["eggs"]["iou_fixed"] for kind, found in results.items()}
     assert square["aside, report"] < 60  # the middle is not where the object is
