@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import iem_jax
+from iem_jax.app.command import define_flags
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = (
@@ -52,6 +53,24 @@ def test_size_of_files():
     """STYLE.md: files up to about 300 lines."""
     for path in [*ROOT.glob("iem_jax/**/*.py"), *ROOT.glob("tests/*.py"), ROOT / "run.py"]:
         assert len(path.read_text().splitlines()) <= 330, path
+
+
+def test_readme_is_a_front_page():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_links_of_the_pages_lead_somewhere():
+    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+            assert link.startswith("https://") or (page.parent / link).exists(), f"{page}: {link}"
+
+
+def test_all_flags_are_documented():
+    """But those of the network's training, which --help lists."""
+    page = (ROOT / "docs" / "command_line.md").read_text()
+    named = set(re.findall(r"^\| `--(\w+)` \|", page, re.MULTILINE)) - {"flagfile"}
+    assert named == {name for name in define_flags() if not re.match(r"refine_(?!checkpoint$)", name)}
 
 
 def test_readme_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -153,8 +153,9 @@ def _spell(argument: str) -> str:
     found = re.fullmatch(r"(--?flagfile=)(?:configs/)?([\w.]+)", argument)
     if found is None or Path(argument.partition("=")[2]).exists():
         return argument
-    packaged = Path(str(importlib.resources.files("iem_jax"))) / "configs" / found[2]
-    return found[1] + str(packaged) if packaged.is_file() else argument
+    package = Path(str(importlib.resources.files("iem_jax")))
+    places = (package / "configs" / found[2], package.parent / "configs" / found[2])  # a wheel's, a checkout's
+    return next((found[1] + str(path) for path in places if path.is_file()), argument)
 
 
 def _parse_refine(values: Mapping[str, Any]) -> RefineConfig | None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 from jaxtyping import Bool, UInt8
 
 from iem_jax.config import UsageError
@@ -39,6 +38,8 @@ def is_foreground(pixels: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]
 
 
 def _read_ids(root: Path, key: str) -> list[int]:
+    import scipy.io  # takes longer than the rest of the package, which reads MATLAB's files nowhere else
+
     path = root / "setid.mat"
     if not root.is_dir():
         raise UsageError(f"`dataset_path` must be a folder with setid.mat, jpg/ and segmim/: {root} is no folder.")

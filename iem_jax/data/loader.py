@@ -16,9 +16,13 @@ from PIL import Image
 
 from iem_jax.data.cache import DecodedCache
 from iem_jax.data.fit import Placement, fit_image, place
-from iem_jax.data.images import ReadError, read_image, read_mask, read_rgb
-from iem_jax.data.pictures import read_foreground, read_small
+from iem_jax.data.images import read_image, read_mask, read_rgb
+from iem_jax.data.pictures import read_with_turn
 from iem_jax.data.sample import Sample
+from iem_jax.data.source import ReadError
+from iem_jax.data.truths import read_truth
+
+TRUNCATED = "truncated"  # a note
 
 Item, Outcome = TypeVar("Item"), TypeVar("Outcome")
 
@@ -33,6 +37,8 @@ class Loaded:
       ground_truth: its foreground, or None if there is none that can be read.
       problem: why the picture (image None) or the ground truth (image given) cannot be read, else "".
       placement: how to bring the mask to the picture's own size; None if it stays as it is.
+      turn: how the stored picture was turned to stand upright.
+      notes: what a person should know: TRUNCATED, and those of `Truth`.
     """
 
     sample: Sample
@@ -40,6 +46,8 @@ class Loaded:
     ground_truth: Bool[np.ndarray, "h w"] | None = None
     problem: str = ""
     placement: Placement | None = None
+    turn: Image.Transpose | None = None
+    notes: frozenset[str] = frozenset()
 
 
 def load_sample(sample: Sample, size: int, fit: str | None = None) -> Loaded:
@@ -52,33 +60,39 @@ def load_sample(sample: Sample, size: int, fit: str | None = None) -> Loaded:
     """
     if sample.problem:
         return Loaded(sample, problem=sample.problem)
-    placement = None
     try:
-        if fit is None:
-            image = read_image(sample.image_path, size)
-        else:
-            picture, own_size = read_small(sample.image_path, (2 * size, 2 * size))
-            placement = place(own_size, size, fit)
-            image = np.asarray(fit_image(picture, placement, size))
+        loaded = _load_picture(sample, size, fit)
     except ReadError as error:
         return Loaded(sample, problem=str(error))
     try:
-        return Loaded(sample, image, _load_truth(sample, size, placement), "", placement)
+        truth, notes = _load_truth(loaded, size)
     except ReadError as error:
-        return Loaded(sample, image, None, f"ground truth {error}", placement)
+        return dataclasses.replace(loaded, problem=f"ground truth {error}")
+    return dataclasses.replace(loaded, ground_truth=truth, notes=loaded.notes | notes)
 
 
-def _load_truth(sample: Sample, size: int, placement: Placement | None) -> Bool[np.ndarray, "h w"] | None:
+def _load_picture(sample: Sample, size: int, fit: str | None) -> Loaded:
+    if fit is None:
+        return Loaded(sample, read_image(sample.image_path, size))
+    small = read_with_turn(sample.image_path, (2 * size, 2 * size), sample.truncated)
+    placement = place(small.size, size, fit)
+    image = np.asarray(fit_image(small.picture, placement, size))
+    notes = frozenset({TRUNCATED} if small.is_truncated else ())
+    return Loaded(sample, image, placement=placement, turn=small.turn, notes=notes)
+
+
+def _load_truth(loaded: Loaded, size: int) -> tuple[Bool[np.ndarray, "h w"] | None, frozenset[str]]:
+    sample, placement, notes = loaded.sample, loaded.placement, frozenset()
     if sample.mask_path is None:
-        return None
-    if sample.mask_rule is not None:
-        if placement is None:
-            return read_mask(sample.mask_path, size, sample.mask_rule)
-        foreground = Image.fromarray(sample.mask_rule(np.asarray(read_rgb(sample.mask_path))).astype(np.uint8) * 255)
-        return np.asarray(fit_image(foreground, placement, size)) >= 128
-    assert placement is not None, "a data set says which pixels are foreground"
-    foreground = read_foreground(sample.mask_path, placement.picture_size)
-    return np.asarray(fit_image(foreground, placement, size)) >= 128
+        return None, notes
+    if sample.mask_rule is None:
+        assert placement is not None, "a data set says which pixels are foreground"
+        truth, notes = read_truth(sample.mask_path, placement.picture_size, loaded.turn, sample.mask_orientation)
+    elif placement is None:
+        return read_mask(sample.mask_path, size, sample.mask_rule), notes
+    else:
+        truth = Image.fromarray(sample.mask_rule(np.asarray(read_rgb(sample.mask_path))).astype(np.uint8) * 255)
+    return np.asarray(fit_image(truth, placement, size)) >= 128, notes
 
 
 def load_cached(sample: Sample, size: int, fit: str | None, cache: DecodedCache | None) -> Loaded:
@@ -90,7 +104,8 @@ def load_cached(sample: Sample, size: int, fit: str | None, cache: DecodedCache 
         image, truth, placement = kept
         return Loaded(sample, image, truth, "", placement)
     loaded = load_sample(sample, size, fit)
-    if loaded.image is not None and not loaded.problem:
+    needs_saying = loaded.problem or loaded.notes or (loaded.turn is not None and sample.mask_path is not None)
+    if loaded.image is not None and not needs_saying:
         cache.put(key, loaded.image, loaded.ground_truth, loaded.placement)
     return loaded
 

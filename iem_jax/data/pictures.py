@@ -1,11 +1,12 @@
 """Pictures as people have them: turned as their EXIF orientation says, at any size, decoded as far as is needed."""
 
-import numpy as np
+from typing import NamedTuple
+
 from PIL import Image
 
 from iem_jax.data.budget import DECODING
-from iem_jax.data.images import lay_on_white, to_colour
-from iem_jax.data.source import ReadError, Source, open_picture
+from iem_jax.data.colour import PROFILE, find_conversion, lay_on_white, settle
+from iem_jax.data.source import Source, load, open_picture
 
 ORIENTATION = 0x0112  # the EXIF tag
 Size = tuple[int, int]
@@ -21,7 +22,23 @@ TURNS = {
 }
 
 
-def read_small(source: Source, at_least: Size) -> tuple[Image.Image, tuple[int, int]]:
+class Small(NamedTuple):
+    """A picture decoded as far as was needed.
+
+    Attributes:
+      picture: RGB, upright.
+      size: (width, height) of the whole picture, upright.
+      turn: how the stored picture was turned to stand upright; None if it did.
+      is_truncated: some of it is missing, since its file ends too early.
+    """
+
+    picture: Image.Image
+    size: Size
+    turn: Image.Transpose | None
+    is_truncated: bool
+
+
+def read_small(source: Source, at_least: Size, truncated: bool = False) -> tuple[Image.Image, Size]:
     """Read a picture for a use that needs no more than `at_least` pixels.
 
     JPEGs are decoded at a half, a quarter or an eighth, which costs a third of the time; large pictures of other kinds
@@ -30,6 +47,7 @@ def read_small(source: Source, at_least: Size) -> tuple[Image.Image, tuple[int, 
     Args:
       source: the picture.
       at_least: what is returned has at least these pixels along its longer and its shorter side, or the picture's.
+      truncated: take what is there of a file that ends too early.
 
     Returns:
       The picture as RGB and its own size (width, height), both upright.
@@ -37,68 +55,46 @@ def read_small(source: Source, at_least: Size) -> tuple[Image.Image, tuple[int, 
     Raises:
       ReadError: the file is absent, truncated or not a picture.
     """
+    return read_with_turn(source, at_least, truncated)[:2]
+
+
+def read_with_turn(source: Source, at_least: Size, truncated: bool = False) -> Small:
+    """Read as `read_small` does, and say more about the picture."""
     with open_picture(source) as image:
         width, height = image.size
         needed = at_least if width >= height else (at_least[1], at_least[0])
         image.draft(None, needed)
+        stored_turn = find_turn(image) if image.format == "TIFF" else None  # which Pillow turns itself
         with DECODING.share(image.size[0] * image.size[1]):
-            image.load()
-            turn = _turn(image)
-            small = _reduce(image, needed)
+            image = load(image, truncated)
+            turn, is_truncated = find_turn(image), "truncated" in image.info
+            small = _reduce(settle(image), needed)
             if image is not source:
                 image.close()  # its memory must be free before others take their share
-    small = small if turn is None else small.transpose(turn)
-    return small, (height, width) if _is_quarter(turn) else (width, height)
+    size = (height, width) if is_quarter(turn) else (width, height)
+    return Small(turned(small, turn), size, turn or stored_turn, is_truncated)
 
 
-def read_original(source: Source) -> Image.Image:
+def read_original(source: Source, truncated: bool = False) -> Image.Image:
     """Read a picture at its own size, upright, as RGB, or as RGBA if it has transparency; the caller holds a share.
+
+    Args:
+      source: the picture.
+      truncated: take what is there of a file that ends too early.
 
     Raises:
       ReadError: the file is absent, truncated or not a picture.
     """
     with open_picture(source) as image:
-        image.load()
-        turn = _turn(image)
-        colour = to_colour(image)
+        image = load(image, truncated)
+        turn = find_turn(image)
+        settled = settle(image)
+        colour = find_conversion(settled)(settled)
         colour = colour.copy() if colour is source else colour  # the caller of `read_original` may change it
-    return colour if turn is None else colour.transpose(turn)
+    return turned(colour, turn)
 
 
-def read_foreground(source: Source, size: tuple[int, int]) -> Image.Image:
-    """Read a ground truth: non-zero pixels are the object, in RGBA and LA those of them that are not transparent.
-
-    Args:
-      source: the mask, of any kind; a palette picture counts by its indices.
-      size: (width, height) that it must have, upright.
-
-    Returns:
-      A picture of mode L, 0 and 255.
-
-    Raises:
-      ReadError: the file is absent, truncated, not a picture, or of another size.
-    """
-    with open_picture(source) as image, DECODING.share(image.size[0] * image.size[1]):
-        image.load()
-        turn = _turn(image)
-        own = image.size[::-1] if _is_quarter(turn) else image.size
-        if own != size:
-            raise ReadError(f"has {own[0]} x {own[1]} pixels, its picture {size[0]} x {size[1]}")
-        mask = _nonzero(np.asarray(image), image.getbands())
-    return mask if turn is None else mask.transpose(turn)
-
-
-def _nonzero(pixels: np.ndarray, bands: tuple[str, ...]) -> Image.Image:
-    if pixels.ndim == 2:
-        mask = pixels != 0
-    elif bands[-1] == "A":
-        mask = (pixels[..., :-1] != 0).any(axis=-1) & (pixels[..., -1] != 0)
-    else:
-        mask = (pixels != 0).any(axis=-1)
-    return Image.fromarray(mask.view(np.uint8) * np.uint8(255))
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
+def find_turn(image: Image.Image) -> Image.Transpose | None:
     """Return how a loaded picture must be turned to stand upright; damaged EXIF data count as none."""
     try:
         return TURNS.get(image.getexif().get(ORIENTATION, 1))
@@ -106,7 +102,13 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _is_quarter(turn: Image.Transpose | None) -> bool:
+def turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    """Return a picture that is turned, or as it is."""
+    return image if turn is None else image.transpose(turn)
+
+
+def is_quarter(turn: Image.Transpose | None) -> bool:
+    """Return whether a turn exchanges width and height."""
     return turn is not None and turn >= Image.Transpose.ROTATE_90 and turn != Image.Transpose.ROTATE_180
 
 
@@ -116,12 +118,11 @@ def _reduce(image: Image.Image, needed: Size) -> Image.Image:
     Works in bands, since there may be no room for a second picture of 178 megapixels.
     """
     across, down = (max(length // least, 1) for length, least in zip(image.size, needed, strict=True))
-    if image.mode.startswith("I") or image.mode == "F":
-        image = image.convert("I") if image.mode.startswith("I;16") else image
-        return to_colour(image.convert("F").reduce((across, down)))
+    convert = find_conversion(image)
     small = Image.new("RGB", (-(-image.width // across), -(-image.height // down)))
     step = down * max(BAND // down, 1)
     for top in range(0, image.height, step):
-        band = image.crop((0, top, image.width, min(top + step, image.height)))
-        small.paste(lay_on_white(to_colour(band)).reduce((across, down)), (0, top // down))
+        band = lay_on_white(convert(image.crop((0, top, image.width, min(top + step, image.height)))))
+        small.paste(band.reduce((across, down)), (0, top // down))
+        small.info = {name: value for name, value in band.info.items() if name == PROFILE}
     return small

@@ -20,6 +20,9 @@ class Sample:
       image_path: the picture: a path, or its bytes, or a Pillow picture.
       mask_path: the ground truth, or None.
       mask_rule: which pixels of the ground truth, as RGB at its full size, are foreground; None: non-zero ones.
+      mask_orientation: of ground truths that fit their picture both as it is stored and as it is turned by EXIF: one of
+        `truths.ORIENTATIONS`; None: upright, and noted.
+      truncated: take what is there of a picture whose file ends too early.
       problem: why it cannot be read, if that is known before trying, else "".
     """
 
@@ -27,4 +30,6 @@ class Sample:
     image_path: Any  # a `Source`
     mask_path: Path | None = None
     mask_rule: PixelRule | None = None
+    mask_orientation: str | None = None
+    truncated: bool = False
     problem: str = ""

@@ -15,6 +15,8 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
+from iem_jax.data.damaged import finish_jpeg
+
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | io.IOBase | Image.Image
 _LOCKS = tuple(threading.Lock() for _ in range(61))  # an object's is found by its identity
 
@@ -33,10 +35,10 @@ def open_picture(source: Source) -> Iterator[Image.Image]:
     try:
         if isinstance(source, Image.Image):
             with _lock_of(source):
-                source.load()
+                image = load(source)
                 with contextlib.suppress(Exception):  # damaged EXIF data
-                    source.getexif()  # is kept, so that no two threads read it at once
-            yield source
+                    image.getexif()  # is kept, so that no two threads read it at once
+            yield image
         else:
             with _open(source) as file, Image.open(file) as image:
                 yield image
@@ -51,6 +53,33 @@ def open_picture(source: Source) -> Iterator[Image.Image]:
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
         reason = getattr(error, "strerror", None)
         raise ReadError(f"cannot be read: {reason}" if reason else f"cannot be decoded: {error}") from error
+
+
+def load(image: Image.Image, truncated: bool = False) -> Image.Image:
+    """Decode an opened picture and return it; a JPEG that lacks its end marker alone is whole.
+
+    Args:
+      image: of `open_picture`.
+      truncated: take what is there of a file that ends too early; the picture's `info` has "truncated" then.
+
+    Raises:
+      ReadError: pixels are missing.
+    """
+    try:
+        image.load()
+        return image
+    except OSError as error:
+        if "truncated" not in str(error):
+            raise
+        image, is_whole = finish_jpeg(image) if image.format in ("JPEG", "MPO") else (image, False)
+        if not is_whole and not truncated:
+            raise ReadError("truncated: `truncated` takes what is there") from error
+        if image.im.size != image.size:
+            raise
+    image.tile = []  # pyright: ignore[reportAttributeAccessIssue]  # what was decoded so far is all
+    if not is_whole:
+        image.info["truncated"] = True
+    return image
 
 
 def hold(source: Source) -> Source:

@@ -33,20 +33,39 @@ def find_outline(mask: Bool[np.ndarray, "h w"], width: int) -> Bool[np.ndarray, 
 def cut_out(picture: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
     """Return the object as RGBA: outside of the mask transparent black, inside with the picture's own alpha.
 
-    Works on `picture`, RGB or RGBA, which must not be used any more: there may be no room for a second one.
+    Args:
+      picture: RGB or RGBA.
+      mask: where the object is.
     """
-    if picture.mode != "RGBA":
-        picture.putalpha(255)
-    picture.paste((0, 0, 0, 0), mask=Image.fromarray(mask.view(np.uint8) - np.uint8(1)))  # 255 outside, 0 inside
-    return picture
+    result, (left, top, right, bottom) = Image.new("RGBA", picture.size), find_box(mask, 0)
+    if right > left:
+        inner = picture.crop((left, top, right, bottom)).convert("RGBA")
+        result.paste(inner, (left, top), mask=_to_image(mask[top:bottom, left:right], 255))
+    return result
 
 
 def overlay(picture: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
-    """Return the picture with a tint in the mask and its outline; works on `picture`, which must be RGB."""
-    picture.paste(OUTLINE, mask=_to_image(mask, round(255 * TINT)))
-    width = max(min(picture.size) // 200, 1)
-    picture.paste(OUTLINE, mask=_to_image(find_outline(mask, width), 255))
-    return picture
+    """Return an RGB picture with a tint in the mask and its outline."""
+    result, width = picture.copy(), max(min(picture.size) // 200, 1)
+    left, top, right, bottom = box = find_box(mask, width)
+    if right > left:
+        inside, inner = mask[top:bottom, left:right], picture.crop(box)
+        inner.paste(OUTLINE, mask=_to_image(inside, round(255 * TINT)))
+        inner.paste(OUTLINE, mask=_to_image(find_outline(inside, width), 255))
+        result.paste(inner, (left, top))
+    return result
+
+
+def find_box(mask: Bool[np.ndarray, "h w"], margin: int) -> tuple[int, int, int, int]:
+    """Return what holds the mask and so many pixels around it: (left, top, right, bottom); zeros for an empty one."""
+    spans = []
+    for axis in (0, 1):
+        places = np.flatnonzero(mask.any(axis=axis))
+        if not places.size:
+            return 0, 0, 0, 0
+        spans.append((max(int(places[0]) - margin, 0), min(int(places[-1]) + 1 + margin, mask.shape[1 - axis])))
+    (left, right), (top, bottom) = spans
+    return left, top, right, bottom
 
 
 def fit_mask(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Bool[np.ndarray, "sh sw"]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,10 @@ from iem_jax.core.batch import normalise
 from iem_jax.core.inpainting import inpaint
 from iem_jax.data.budget import DECODING
 from iem_jax.data.fit import cut, restore_mask
-from iem_jax.data.images import ReadError, lay_on_white
+from iem_jax.data.images import ReadError
 from iem_jax.data.loader import Loaded
-from iem_jax.data.pictures import read_foreground, read_original, read_small
+from iem_jax.data.original import Original
+from iem_jax.data.truths import read_truth
 from iem_jax.finishing.edges import restore_refined
 from iem_jax.output.figures import LONGEST_JPEG, cut_out, fit_inside, fit_mask, overlay, strip, thumbnail
 from iem_jax.output.writer import Writer
@@ -26,13 +28,22 @@ THUMBNAIL = 192
 LARGEST_OVERLAY = 50_000_000  # pixels; beyond, an overlay is smaller than its picture, which has to fit into memory
 
 
+class Subject(NamedTuple):
+    """What the files of a picture are made of."""
+
+    item: Loaded
+    found: Bool[np.ndarray, "h w"]  # the mask of the square
+    original: Original
+    mask: Bool[np.ndarray, "H W"]  # of the picture's own size
+
+
 class Products:
     """Writes the files of pictures, in any thread."""
 
     def __init__(self, writer: Writer, wanted: Collection[str], resolution: str, config: IEMConfig, device: jax.Device):
         """Take what is wanted besides masks, of what resolution, and what panels are inpainted with."""
         self._writer, self._resolution, self._iem, self._device = writer, resolution, config, device
-        self._wanted: dict[str, Callable[..., Image.Image] | None] = {"masks/{}.png": None}  # first, and always
+        self._wanted: dict[str, Callable[[Subject], Image.Image] | None] = {"masks/{}.png": None}  # first, and always
         makers = {
             "cutouts/{}.png": ("cutouts", self._cut_out),
             "overlays/{}.jpg": ("overlays", self._overlay),
@@ -61,9 +72,9 @@ class Products:
             return self._write(item, np.asarray(found))
 
     def _write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> str:
-        problem = ""
+        original, problem = Original(item), ""
         try:
-            mask = self._restore(item, found)
+            mask = self._restore(item, found, original)
         except (ReadError, MemoryError) as error:
             problem = f"masks: {error or 'not enough memory'}"
             mask = found if item.placement is None else restore_mask(found, item.placement)
@@ -71,52 +82,53 @@ class Products:
         if item.placement is not None and self._resolution == "model":
             written = cut(found, item.placement.box)
         self._writer.write_mask(item.sample.name, written)
+        subject = Subject(item, found, original, mask)
         for pattern, make in self._wanted.items():
             if make is None or problem:
                 continue
             try:
-                image = make(item, found, mask)
+                image = make(subject)
             except (ReadError, MemoryError) as error:
                 return f"{pattern.split('/')[0]}: {error or 'not enough memory'}"
             self._writer.write_image(pattern.format(item.sample.name), image)
         return problem
 
-    def _restore(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "H W"]:
+    def _restore(self, item: Loaded, found: Bool[np.ndarray, "h w"], original: Original) -> Bool[np.ndarray, "H W"]:
         """Return the mask at the picture's own size, with edges that follow the picture if they are wanted."""
         placement = item.placement
         if placement is None:
             return found
         if self._resolution == "model":
             return restore_mask(found, placement)
-        picture = np.asarray(lay_on_white(_original(item)))
-        with jax.default_device(self._device):
-            return restore_refined(picture, found, placement.region, placement.box)
+        return restore_refined(original.pixels, found, placement.region, placement.box)
 
-    def _cut_out(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
-        return cut_out(_original(item), mask)
+    def _cut_out(self, subject: Subject) -> Image.Image:
+        return cut_out(subject.original.colour, subject.mask)
 
-    def _overlay(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
+    def _overlay(self, subject: Subject) -> Image.Image:
+        mask = subject.mask
         smaller = math.ceil(max((mask.size / LARGEST_OVERLAY) ** 0.5, max(mask.shape) / LONGEST_JPEG))
         if smaller <= 1:
-            return overlay(lay_on_white(_original(item)), mask)
-        picture = _preview(item, max(mask.shape) // smaller)
+            return overlay(subject.original.on_white, mask)
+        picture = _preview(subject, max(mask.shape) // smaller)
         return overlay(picture, fit_mask(mask, picture.size))
 
-    def _panel(self, item: Loaded, found: np.ndarray, mask: np.ndarray) -> Image.Image:
-        picture = _preview(item, TILE)
+    def _panel(self, subject: Subject) -> Image.Image:
+        item = subject.item
+        picture = _preview(subject, TILE)
         tiles = [picture]
         if item.ground_truth is not None:
             tiles.append(_show(_truth(item), picture.size))
-        tiles.append(_show(mask, picture.size))
+        tiles.append(_show(subject.mask, picture.size))
         with jax.default_device(self._device):
-            sides = inpaint_sides(np.asarray(item.image), found, self._iem, _valid(item))
+            sides = inpaint_sides(np.asarray(item.image), subject.found, self._iem, _valid(item))
         box = item.placement.box if item.placement else None
         tiles.append(Image.fromarray(sides).resize(picture.size, Image.Resampling.BICUBIC, box=box))
         return strip(tiles)
 
-    def _thumbnail(self, item: Loaded, _: np.ndarray, mask: np.ndarray) -> Image.Image:
-        picture = _preview(item, THUMBNAIL)
-        return thumbnail(picture, fit_mask(mask, picture.size))
+    def _thumbnail(self, subject: Subject) -> Image.Image:
+        picture = _preview(subject, THUMBNAIL)
+        return thumbnail(picture, fit_mask(subject.mask, picture.size))
 
 
 def inpaint_sides(
@@ -139,23 +151,12 @@ def _inpaint_sides(
     return jnp.rint(jnp.clip(jnp.nan_to_num(sides) * 127.5 + 127.5, 0, 255)).astype(jnp.uint8)
 
 
-def _original(item: Loaded) -> Image.Image:
-    """Return the picture at its own size, to work on."""
-    if item.placement is None:
-        return Image.fromarray(np.array(item.image))
-    picture = read_original(item.sample.image_path)
-    if picture.size != item.placement.picture_size:
-        raise ReadError("the picture has been changed during the run")
-    return picture
-
-
-def _preview(item: Loaded, side: int) -> Image.Image:
-    """Return a small picture in its own proportions."""
-    if item.placement is None:
-        return Image.fromarray(np.array(item.image))
-    size = fit_inside(item.placement.picture_size, side)
-    picture, _ = read_small(item.sample.image_path, (max(size), min(size)))
-    return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+def _preview(subject: Subject, side: int) -> Image.Image:
+    """Return a small picture in its own proportions; as it is, if it is not to be brought back to its own size."""
+    placement = subject.item.placement
+    if placement is None:
+        return subject.original.on_white
+    return subject.original.preview(fit_inside(placement.picture_size, side))
 
 
 def _valid(item: Loaded) -> Bool[np.ndarray, "h w"] | None:
@@ -163,9 +164,11 @@ def _valid(item: Loaded) -> Bool[np.ndarray, "h w"] | None:
 
 
 def _truth(item: Loaded) -> Bool[np.ndarray, "h w"]:
-    if item.placement is None or item.sample.mask_path is None:
+    path = item.sample.mask_path
+    if item.placement is None or path is None:
         return np.asarray(item.ground_truth)
-    return np.asarray(read_foreground(item.sample.mask_path, item.placement.picture_size)) > 0
+    truth = read_truth(path, item.placement.picture_size, item.turn, item.sample.mask_orientation)
+    return np.asarray(truth.mask) > 0
 
 
 def _show(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Image.Image:

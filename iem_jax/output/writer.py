@@ -74,7 +74,8 @@ class Writer:
         """Write a picture as .png or .jpg."""
         kind = FORMATS[Path(name).suffix]
         large = kind == "PNG" and image.width * image.height > LARGE
-        options = {"compress_level": 1} if large else {"quality": 90} if kind == "JPEG" else {}
+        profile = image.info.get("icc_profile")  # which Pillow keeps in PNGs alone
+        options = {"compress_level": 1} if large else {"quality": 90, "icc_profile": profile} if kind == "JPEG" else {}
         self.write(name, lambda file: image.save(file, kind, **options))
 
     def write_text(self, name: str, chunks: Iterable[str]) -> None:

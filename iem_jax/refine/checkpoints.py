@@ -7,9 +7,10 @@ beside them the settings that both depend on.
 import dataclasses
 import json
 import shutil
+import threading
 import zlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,7 @@ class Checkpoints:
         step = int(state.step)
         if self._checkpointer.latest is None or self._checkpointer.latest.step < step:
             parts = {"network": state.average, "training": state}
-            with ThreadPoolExecutor(1) as pool:  # Ctrl-C strikes the main thread only, which waits here for the other
-                pool.submit(self._write, step, parts).result()
+            _finish_whatever_comes(lambda: self._write(step, parts))
 
     def _write(self, step: int, parts: dict[str, Any]) -> None:
         self._checkpointer.save_checkpointables(step, parts, force=True, custom_metadata=self._settings)
@@ -129,6 +129,26 @@ def remove_checkpoints(folder: Path) -> None:
     for path in list(folder.glob("*/")):
         if path.name.split(".")[0].isdigit():  # half-written ones have an ending
             shutil.rmtree(path)
+
+
+def _finish_whatever_comes(work: Callable[[], None]) -> None:
+    """Do the work in a thread: Ctrl-C strikes the main one only, which waits for the other before it gives in."""
+    outcome: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=run)
+    try:
+        thread.start()
+        thread.join()
+    except KeyboardInterrupt:
+        thread.join()
+        raise
+    outcome.result()
 
 
 def _find(folder: Path) -> Path:

@@ -13,6 +13,7 @@ from iem_jax.config import IEMConfig, UsageError, check_choice, check_config, ch
 from iem_jax.data.budget import DECODING
 from iem_jax.data.fit import FITS, cut, restore_mask
 from iem_jax.data.loader import Loaded, in_threads
+from iem_jax.data.original import Original
 from iem_jax.data.sample import Sample
 from iem_jax.data.source import ReadError
 from iem_jax.finishing.edges import restore_refined
@@ -20,7 +21,7 @@ from iem_jax.finishing.judging import POLARITIES, Judged
 from iem_jax.refine.network import load_network
 from iem_jax.segmenter.devices import choose_devices
 from iem_jax.segmenter.found import FAILED, Found, status_and_confidence
-from iem_jax.segmenter.sources import load_source, name_sources, read_pixels
+from iem_jax.segmenter.sources import load_source, name_sources
 from iem_jax.segmenter.stream import Computing, segment_stream
 
 RESOLUTIONS = ("model", "original")
@@ -182,7 +183,7 @@ def restore(item: Loaded, mask: Bool[np.ndarray, "s s"]) -> Bool[np.ndarray, "H 
     assert item.placement is not None, "without a placement the mask stays as it is"
     width, height = item.placement.picture_size
     with DECODING.share(width * height):
-        return restore_refined(read_pixels(item), mask, item.placement.region, item.placement.box)
+        return restore_refined(Original(item).pixels, mask, item.placement.region, item.placement.box)
 
 
 def segment_image(picture: Any, config: IEMConfig | None = None, preset: str | None = None) -> Bool[np.ndarray, "h w"]:

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Shaped
 from PIL import Image
 
 from iem_jax.config import UsageError
 from iem_jax.core.arrays import as_array
 from iem_jax.data.fit import fit_image, place
-from iem_jax.data.images import lay_on_white
 from iem_jax.data.loader import Loaded, load_sample
-from iem_jax.data.pictures import read_original
 from iem_jax.data.sample import Sample
 from iem_jax.data.source import ReadError, hold
 
@@ -79,21 +77,6 @@ def check_picture(array: np.ndarray) -> Shaped[np.ndarray, "h w c"]:
     if not (np.abs(array) <= 1).all():
         raise UsageError("`picture` of floating point must be finite and in [-1, 1].")
     return channels.astype(np.float32)
-
-
-def read_pixels(item: Loaded) -> UInt8[np.ndarray, "H W c"]:
-    """Return a picture at its own size, transparency laid on white.
-
-    Raises:
-      ReadError: it cannot be read any more, or is another one.
-    """
-    source: Any = item.sample.image_path
-    if isinstance(source, np.ndarray):
-        return source if source.dtype == np.uint8 else np.rint(source * 127.5 + 127.5).astype(np.uint8)
-    picture = lay_on_white(read_original(source))
-    if item.placement is not None and picture.size != item.placement.picture_size:
-        raise ReadError("the picture has been changed during the run")
-    return np.asarray(picture)
 
 
 def _load_planes(sample: Sample, array: Shaped[np.ndarray, "h w c"], size: int, fit: str) -> Loaded:

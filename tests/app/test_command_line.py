@@ -1,6 +1,7 @@
 """run.py as a user runs it: its output, its files, its exit status."""
 
 import csv
+import importlib.metadata
 import json
 import os
 import re
@@ -10,8 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawings import draw
 from pictures import write_flowers, write_setid
 from PIL import Image
+
+from iem_jax.app.command import main, parse
+from iem_jax.app.config import fill_in
 
 ROOT = Path(__file__).parents[2]
 SCOPES = ("inpaint", "inpainting_error", "diversity", "gradient", "boundary", "update", "smooth")
@@ -146,3 +151,27 @@ def test_running_from_elsewhere(tmp_path: Path):
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert os.listdir(tmp_path) == []
+
+
+def test_all_commands_are_the_same(tmp_path):
+    """`python -m iem_jax` from another folder, with a flag file of the package."""
+    draw(2).save(tmp_path / "a.png")
+    flags = ["--flagfile=configs/fast.flags", "--images=a.png", "--output_dir=out", "--size=32", "--quiet"]
+    done = subprocess.run([sys.executable, "-m", "iem_jax", *flags], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert json.loads((tmp_path / "out/summary.json").read_text())["config"]["preset"] == "fast"
+    scripts = importlib.metadata.entry_points(group="console_scripts", name="iem-jax")
+    assert [script.load() for script in scripts] in ([], [main])  # not installed, or this
+
+
+def test_own_pictures_get_fast_unless_the_algorithm_is_set():
+    own = ["run.py", "--images=a", "--output_dir=b"]
+    for flags, preset in (
+        ([], "fast"),
+        (["--sigma=5.0"], "paper"),
+        (["--size=64"], "fast"),
+        (["--preset=best"], "best"),
+    ):
+        assert fill_in(parse([*own, *flags])[0]).algorithm.preset == preset
+    assert fill_in(parse(["run.py", "a"])[0]).algorithm.preset == "paper"
+    assert fill_in(parse(["run.py"])[0]).algorithm.preset == "paper"

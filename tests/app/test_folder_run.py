@@ -159,13 +159,13 @@ def test_quiet_prints_errors_only(tmp_path):
 
 
 def test_a_picture_that_goes_away_is_a_problem_of_its_products_only(tmp_path, monkeypatch, capsys):
+    from iem_jax.data import original
     from iem_jax.data.images import ReadError
-    from iem_jax.output import products
 
     def gone(path):
         raise ReadError("file not found")
 
-    monkeypatch.setattr(products, "read_original", gone)
+    monkeypatch.setattr(original, "read_original", gone)
     folder = draw_folder(tmp_path / "in", 1)
     for resolution, problem in (("model", "cutouts: file not found"), ("original", "masks: file not found")):
         output = tmp_path / resolution

@@ -7,14 +7,14 @@ import pytest
 from drawings import draw, draw_truth
 from PIL import Image
 
-from iem_jax.config import FITS
 from iem_jax.data import pictures
 from iem_jax.data.budget import PixelBudget
-from iem_jax.data.fit import Placement, fit_image, place, restore_mask
+from iem_jax.data.fit import FITS, Placement, fit_image, place, restore_mask
 from iem_jax.data.images import ReadError
 from iem_jax.data.loader import load_sample
-from iem_jax.data.pictures import TURNS, read_foreground, read_original, read_small
+from iem_jax.data.pictures import TURNS, read_original, read_small
 from iem_jax.data.sample import Sample
+from iem_jax.data.truths import read_foreground
 
 RED, GREEN = (250, 10, 10), (10, 250, 10)
 
@@ -164,7 +164,7 @@ def test_nonzero_is_the_object(tmp_path, mode):
         picture = Image.fromarray(values.astype(np.uint16))
     elif mode == "P":
         picture = Image.fromarray(values)
-        picture.putpalette([255, 255, 255, 0, 0, 0])  # the indices count, not their colours
+        picture.putpalette([224, 224, 192, 0, 0, 0])  # the indices count, not their colours
     else:
         picture = Image.fromarray(values * (255 if mode == "1" else 1)).convert(mode)
     picture.save(tmp_path / "m.png")

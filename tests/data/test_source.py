@@ -10,8 +10,9 @@ import pytest
 from drawings import draw, draw_truth
 from PIL import Image
 
-from iem_jax.data.pictures import read_foreground, read_original, read_small
+from iem_jax.data.pictures import read_original, read_small
 from iem_jax.data.source import ReadError, hold
+from iem_jax.data.truths import read_foreground
 
 TURNED = Image.Exif()
 TURNED[0x0112] = 6

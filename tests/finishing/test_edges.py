@@ -9,11 +9,12 @@ from PIL import Image
 
 from iem_jax import UsageError, segment
 from iem_jax.data.fit import Placement, cut, fit_image, place
+from iem_jax.finishing import edges
 from iem_jax.finishing.edges import (
+    BLOCK,
     CERTAIN,
     REACH,
     SIGMA,
-    TILE,
     refine,
     refine_to,
     resize_mask,
@@ -85,16 +86,45 @@ def test_edges_follow_the_picture():
     assert iou(refined, truth) > 0.995 > iou(resize_mask(mask, 600, 450), truth)
 
 
-@pytest.mark.parametrize("tile", [37, 64, 500])
-def test_tiles_do_not_show(tile: int, monkeypatch: pytest.MonkeyPatch):
-    from iem_jax.finishing import edges as upscale
+@pytest.mark.parametrize(("block", "together"), [(12, 5), (20, 1), (64, 100), (500, 3)])
+def test_blocks_do_not_show(block: int, together: int, monkeypatch: pytest.MonkeyPatch):
+    picture, truth = scene(5 * BLOCK + 3, 8 * BLOCK + 5)
+    mask = np.roll(truth, 6, axis=0)[::2, ::2]
+    expected = refine_to(picture, mask)
+    assert (expected != resize_mask(mask, *expected.shape)).any()
+    monkeypatch.setattr(edges, "BLOCK", block)
+    monkeypatch.setattr(edges, "TOGETHER", together)
+    np.testing.assert_array_equal(refine_to(picture, mask), expected)
 
-    picture, truth = scene(TILE + 30, 2 * TILE + 5)
-    mask = np.roll(truth, 6, axis=0)
+
+@pytest.mark.parametrize("shape", [(300, 401), (97, 513)])
+def test_array_or_pillow(shape: tuple[int, int]):
+    picture, truth = scene(*shape)
+    mask = resize_mask(truth, 32, 32)
+    expected = refine_to(picture, mask)
+    np.testing.assert_array_equal(refine_to(Image.fromarray(picture), mask), expected)
+    region, box = (5, 10, 90, 80), (2, 0, 22, 24)
+    np.testing.assert_array_equal(
+        restore_refined(Image.fromarray(picture), mask, region, box), restore_refined(picture, mask, region, box)
+    )
+
+
+def test_two_steps_are_one_after_the_other():
+    """At 4 times the size: what is decided at twice the size, enlarged, is decided again."""
+    picture, truth = scene(256, 256)
+    mask = truth[2::4, 2::4]
+    half = refine(resize_picture(picture, 128, 128), mask.repeat(2, 0).repeat(2, 1))
+    np.testing.assert_array_equal(refine_to(picture, mask), refine(picture, half.repeat(2, 0).repeat(2, 1)))
+
+
+def test_channels_do_not_matter_where_they_say_nothing():
+    picture, truth = scene(200, 150, channels=1)
+    mask = np.roll(truth, 4, axis=0)
+    constant = np.full_like(picture, 77)
     expected = refine(picture, mask)
-    assert (expected != mask).any()
-    monkeypatch.setattr(upscale, "TILE", tile)
-    np.testing.assert_array_equal(refine(picture, mask), expected)
+    for channels in (2, 4, 5):
+        more = np.concatenate([picture, *[constant] * (channels - 1)], axis=-1)
+        np.testing.assert_array_equal(refine(more, mask), expected)
 
 
 @pytest.mark.parametrize("turn", [np.flipud, np.fliplr, np.transpose])
@@ -146,11 +176,8 @@ def test_no_pixels():
         refine_to(np.zeros((0, 4, 3), np.uint8), np.ones((4, 4), bool))
 
 
-def test_all_sizes_share_one_program(compilations: list[str]):
-    refine_to(scene(300, 300)[0], scene(20, 20)[1])
-    compilations.clear()
-    for height, width in ((310, 150), (700, 90), (64, 513)):
-        refine_to(scene(height, width)[0], scene(20, 20)[1])
+def test_nothing_is_compiled(compilations: list[str]):
+    refine_to(scene(310, 150)[0], scene(20, 20)[1])
     assert compilations == []
 
 
