@@ -1,10 +1,14 @@
 """What all tests share: strict settings, options, the photographs and a counter of compilations."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"  # also for the command line run in subprocesses
+# Nor may those use the user's caches. Workers get the folder from the process that started them.
+os.environ["XDG_CACHE_HOME"] = os.environ.setdefault("IEM_JAX_TESTS_CACHE", tempfile.mkdtemp(prefix="iem_jax-tests-"))
 
 import jax
 import numpy as np
@@ -23,6 +27,11 @@ jax.config.update("jax_numpy_rank_promotion", os.environ.get("JAX_NUMPY_RANK_PRO
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["IEM_JAX_TESTS_CACHE"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import jax
 from absl import flags
 
+from iem_jax.app.compilation import keep_programs
 from iem_jax.app.config import (
     GROUP_OF,
     PLATFORMS,
@@ -68,7 +69,8 @@ _HELP = {
     "devices": "How many devices share the work; default: all, and all CPU cores.",
     "early_finish": "Stop working on pictures whose mask repeats itself.",
     "cache_dir": "Folder to keep decoded pictures for the next run.",
-    "compilation_cache_dir": "Folder to keep compiled programs.",
+    "compilation_cache": "Keep compiled programs for the next run, in the user's folder for caches.",
+    "compilation_cache_dir": "Folder to keep compiled programs in instead; they get a private folder inside it.",
     "strict": "Stop at the first picture that cannot be read.",
     "overwrite": "Remove what an earlier run wrote, instead of going on with it.",
     "cutouts": "Write the objects on a transparent background.",
@@ -177,10 +179,7 @@ def _set_up_jax(computing: ComputingConfig) -> None:
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # the devices are known already: a program that calls `main` twice
             jax.config.update("jax_num_cpu_devices", computing.devices or len(os.sched_getaffinity(0)))
-    if computing.compilation_cache_dir is not None:
-        os.chmod(computing.compilation_cache_dir, 0o700)  # programs that are run must be the user's own
-        jax.config.update("jax_compilation_cache_dir", computing.compilation_cache_dir)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    keep_programs(computing.compilation_cache_dir, computing.compilation_cache)
 
 
 def main(arguments: Sequence[str] | None = None, started: float | None = None) -> int:

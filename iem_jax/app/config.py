@@ -117,7 +117,8 @@ class ComputingConfig:
       devices: how many of the platform's devices share the work; None takes all.
       early_finish: stop working on pictures whose mask repeats itself.
       cache_dir: folder for decoded pictures, so that a second run need not decode them; None keeps none.
-      compilation_cache_dir: folder for compiled programs, so that a second run need not compile; None keeps none.
+      compilation_cache: keep compiled programs, so that a second run need not compile.
+      compilation_cache_dir: where; None takes the user's folder for caches.
       profile_dir: folder for a jax profiler trace; None takes none.
     """
 
@@ -125,6 +126,7 @@ class ComputingConfig:
     devices: int | None = None
     early_finish: bool = True
     cache_dir: str | None = None
+    compilation_cache: bool = True
     compilation_cache_dir: str | None = None
     profile_dir: str | None = None
 

@@ -1,6 +1,5 @@
 """How a run computes has no influence on its results: devices, chunks, memory, caches."""
 
-import json
 import os
 import re
 import subprocess
@@ -130,21 +129,6 @@ def test_cache_knows_files_and_settings(tmp_path: Path):
     path.write_bytes(b"22")
     assert key != first.key(path, None)
     assert first.key(tmp_path / "absent") is None
-
-
-def test_compilation_cache(tmp_path: Path):
-    """A second process compiles nothing anew, and the folder is the user's own."""
-    folder = tmp_path / "programs"
-    command = [sys.executable, ROOT / "run.py", "--platform=cpu", "--size=32", "--iters=4"]
-    command += [f"--compilation_cache_dir={folder}", f"--output_dir={tmp_path / 'out'}", "--overwrite"]
-    files = []
-    for _ in range(2):
-        subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
-        files.append({path.name for path in folder.iterdir() if path.name.endswith("-cache")})
-    assert files[0] == files[1] != set()
-    assert folder.stat().st_mode & 0o777 == 0o700
-    seconds = json.loads((tmp_path / "out/summary.json").read_text())["seconds"]
-    assert seconds["import"] > 0
 
 
 @pytest.mark.parametrize("precision", ["high", "default"])
