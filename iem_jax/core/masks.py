@@ -1,6 +1,6 @@
 """How a mask starts, where it may change, and how it is smoothed (SPEC section 2).
 
-`centred_square` is (H, W), boolean. The others work on framed planes (see `frames`) of a mask that is 1 on
+`centred_square` and `on_border` are (H, W), boolean. The others work on framed planes (see `frames`) of a mask that is 1 on
 foreground, 0 elsewhere, and of the valid pixels V, 1 where the picture is; outside V is neither side. They return the
 picture's rows.
 """
@@ -23,6 +23,12 @@ def centred_square(valid: Bool[Array, "h w"], part: int = 5) -> Bool[Array, "h w
         return (position >= length // part) & (position < length - length // part)
 
     return middle(jnp.any(valid, axis=1))[:, None] & middle(jnp.any(valid, axis=0))[None, :] & valid
+
+
+def on_border(valid: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
+    """Mark the valid pixels that have a 4-neighbour that is not."""
+    padded = jnp.pad(valid, 1)
+    return valid & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
 
 
 def boundary(mask: Float[Array, "1 r k"], valid: Float[Array, "1 r k"], frame: Frame) -> Bool[Array, "1 h k"]:

@@ -54,6 +54,7 @@ class Segmentation(NamedTuple):
     mask: Bool[Array, "h w"]
     status: Int[Array, ""]  # index into STATUSES
     info: IEMInfo  # fields (T,), an entry for each iteration
+    consensus: Float[Array, ""] | None = None  # of a search among several masks: in [0, 1], see `search`
 
 
 def init(

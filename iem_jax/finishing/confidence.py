@@ -1,30 +1,38 @@
 """How far a mask can be believed, without ground truth. One picture, pure, vmappable.
 
-A good mask separates two populations of colours. One Gaussian is fitted to the colours of each side; Bayes' rule with
-equal priors gives each pixel a probability p of being on the mask's side; the confidence is the soft IoU of p with
-the mask M: sum(p M) / (sum(M) + sum(p N)), N the other side. It has no weights to fit; other terms and their scores:
-benchmarks/RESOLUTION.md. It judges whether colours separate: a clean cut of the wrong thing is believed.
+Three signs, with one weight. 1. A good mask separates two populations of colours: one Gaussian is fitted to the colours
+of each side; Bayes' rule with equal priors gives each pixel a probability p of being on the mask's side, and the sign
+is the soft IoU of p with the mask M, sum(p M) / (sum(M) + sum(p N)), N the other side. 2. Where a search has found
+several masks, their consensus; the mean of 1 and 2. 3. The share of the picture's border that the mask touches, which is
+subtracted with weight `BORDER`. The weight was chosen on one half of four subjects; other terms and their scores stand
+in docs/quality.md.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from iem_jax.core.masks import on_border
 from iem_jax.finishing.colours import fit_colours, log_density
 
 UNCERTAIN_BELOW = 0.65  # the best F1 for IoU < 0.5, chosen on the splits that are not reported
+BORDER = 0.3  # of the share of the border that a mask touches
 DECIMALS = 4  # far above what padding, batching and devices change in the sums
 
 
 def confidence(
-    image: Float[Array, "h w c"], mask: Bool[Array, "h w"], valid: Bool[Array, "h w"] | None = None
+    image: Float[Array, "h w c"],
+    mask: Bool[Array, "h w"],
+    valid: Bool[Array, "h w"] | None = None,
+    consensus: Float[Array, ""] | None = None,
 ) -> Float[Array, ""]:
-    """Return the soft IoU of a mask with what the colours of its sides predict.
+    """Return how far the colours of both sides, other masks and the border speak for a mask.
 
     Args:
       image: in [-1, 1], any number of channels.
       mask: true on the object, not the background (see `polarity.orient`).
       valid: the picture's own pixels, all of them by default.
+      consensus: of the masks among which this one was found, in [0, 1]; None if there are no others.
 
     Returns:
       A scalar in [0, 1], rounded to `DECIMALS`; 0 for a mask with an empty side.
@@ -36,5 +44,9 @@ def confidence(
     chance = jax.nn.sigmoid(theirs - others)
     both = jnp.sum(chance * inside)
     either = jnp.sum(inside, dtype=image.dtype) + jnp.sum(chance * outside)
-    soft_iou = jnp.round(both / jnp.maximum(either, 1), DECIMALS)
-    return jnp.where(inside.any() & outside.any(), soft_iou, 0)
+    soft_iou = both / jnp.maximum(either, 1)
+    agreement = soft_iou if consensus is None else (soft_iou + consensus) / 2
+    edge = on_border(valid)
+    share = jnp.sum(edge & inside, dtype=image.dtype) / jnp.maximum(jnp.sum(edge, dtype=image.dtype), 1)
+    believed = jnp.round(jnp.clip(agreement - BORDER * share, 0, 1), DECIMALS)
+    return jnp.where(inside.any() & outside.any(), believed, 0)

@@ -30,7 +30,11 @@ class Judged(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames="polarity")
 def judge(
-    images: Shaped[Array, "b h w c"], masks: Bool[Array, "b h w"], valid: Bool[Array, "b h w"] | None, polarity: str
+    images: Shaped[Array, "b h w c"],
+    masks: Bool[Array, "b h w"],
+    valid: Bool[Array, "b h w"] | None,
+    polarity: str,
+    consensus: Float[Array, " b"] | None = None,
 ) -> tuple[Bool[Array, "b h w"], Float[Array, " b"]]:
     """Return the objects and the confidences of masks.
 
@@ -39,10 +43,11 @@ def judge(
       masks: of `segment`.
       valid: the pictures' own pixels, None for all.
       polarity: "start" believes the masks, "border" asks `orient`.
+      consensus: of the search, if it has one.
     """
 
-    def one(image: Array, mask: Array, own: Array | None) -> tuple[Array, Array]:
+    def one(image: Array, mask: Array, own: Array | None, agreed: Array | None) -> tuple[Array, Array]:
         mask = orient(mask, own) if polarity == "border" else mask
-        return mask, confidence(normalise(image), mask, own)
+        return mask, confidence(normalise(image), mask, own, agreed)
 
-    return jax.vmap(one)(images, masks, valid)
+    return jax.vmap(one)(images, masks, valid, consensus)

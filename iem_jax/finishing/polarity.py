@@ -14,6 +14,8 @@ scores: benchmarks/RESOLUTION.md.
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from iem_jax.core.masks import on_border
+
 
 def orient(mask: Bool[Array, "h w"], valid: Bool[Array, "h w"] | None = None) -> Bool[Array, "h w"]:
     """Return the mask or its complement within `valid`, whichever is the object.
@@ -29,7 +31,7 @@ def orient(mask: Bool[Array, "h w"], valid: Bool[Array, "h w"] | None = None) ->
     """
     valid = jnp.ones_like(mask) if valid is None else valid
     inside, outside = mask & valid, ~mask & valid
-    edge = valid & ~_surrounded(valid)
+    edge = on_border(valid)
     border, rest = _count(edge & inside), _count(edge & outside)
     area, rest_area = _count(inside), _count(outside)
     surroundings = (border > rest) & (border * jnp.sqrt(rest_area) > rest * jnp.sqrt(area)) & (rest_area > 0)
@@ -38,9 +40,3 @@ def orient(mask: Bool[Array, "h w"], valid: Bool[Array, "h w"] | None = None) ->
 
 def _count(side: Bool[Array, "h w"]) -> Float[Array, ""]:
     return jnp.sum(side, dtype=jnp.int32).astype(jnp.float32)
-
-
-def _surrounded(side: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
-    """Mark the pixels whose 4-neighbours are all of the side."""
-    padded = jnp.pad(side, 1)
-    return padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 BINS = 32  # of each axis: L from 0 to 100, a and b from -80 to 80
@@ -24,42 +25,72 @@ SLOPE = 2.0  # of the soft mask against the log odds
 COARSE = 32  # the wide blur reads the mask from a grid of about this side
 
 
+def _bin_blur(sigma: float) -> np.ndarray:
+    bins = np.arange(BINS)
+    weights = np.exp(-0.5 * ((bins[:, None] - bins[None, :]) / sigma) ** 2)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+_BLURS = np.stack([_bin_blur(sigma) for sigma in (BLUR_L, BLUR_AB, BLUR_AB)])
+
+
 class ColourModel(NamedTuple):
     """What the log odds need of one picture; never changes."""
 
     bin: Int[Array, "h w"]  # the bin of each pixel
     valid: Bool[Array, "h w"]  # the picture's own pixels
-    total: Float[Array, "h w"]  # density of all pixels at each pixel's colour, in LEVELS
+    total: Float[Array, " bins"]  # density of all pixels at each colour, in LEVELS
     near: tuple[Array, Array, Array]  # see _blur
     wide: tuple[Array, Array, Array]
 
 
 def make_colour_model(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"]) -> ColourModel:
     """Prepare one picture in CIELAB."""
-    lowest, span = (jnp.asarray(x, lab.dtype)[None, None] for x in (LOWEST, RANGE))
-    bins = jnp.clip(jnp.floor((lab - lowest) / span * BINS), 0, BINS - 1).astype(jnp.int32)
-    index = (bins[..., 0] * BINS + bins[..., 1]) * BINS + bins[..., 2]
+    index = colour_bins(lab)
     total = _density(index, jnp.where(valid, LEVELS, 0))
     side = jnp.sqrt(jnp.sum(valid, dtype=lab.dtype))
     near, wide = _make_blur(valid, NEAR * side, 1), _make_blur(valid, WIDE * side, _coarse_factor(valid.shape))
     return ColourModel(index, valid, total, near, wide)
 
 
+def colour_bins(lab: Float[Array, "h w 3"]) -> Int[Array, "h w"]:
+    """Return the bin of each colour."""
+    lowest, span = (jnp.asarray(x, lab.dtype)[None, None] for x in (LOWEST, RANGE))
+    bins = jnp.clip(jnp.floor((lab - lowest) / span * BINS), 0, BINS - 1).astype(jnp.int32)
+    return (bins[..., 0] * BINS + bins[..., 1]) * BINS + bins[..., 2]
+
+
 def log_odds(
     model: ColourModel, mask: Float[Array, "h w"], offset: Float[Array, ""] | float = 0.0
 ) -> Float[Array, "h w"]:
     """Return the log odds of foreground, by colour and place, given a soft mask; `offset` is added."""
-    weights = jnp.where(model.valid, jnp.round(mask * LEVELS), 0).astype(jnp.int32)
+    by_colour = colour_log_odds(model, mask, model.bin)
+    return _blur(by_colour, model.valid, model.near) + place_log_odds(model, mask) + offset
+
+
+def colour_log_odds(
+    model: ColourModel, mask: Float[Array, "h w"], bins: Int[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Return the log odds of foreground of colours, given a soft mask of the model's picture."""
+    weights = _count(model, mask)
     area = jnp.sum(weights).astype(mask.dtype)
     pixels = jnp.sum(model.valid, dtype=mask.dtype)
-    inside = _density(model.bin, weights)
+    inside, total = _density(model.bin, weights)[bins], model.total[bins]
     pseudo = PSEUDO_PIXELS / pixels
     of_foreground = inside / jnp.maximum(area, 1) + pseudo
-    of_background = jnp.maximum(model.total - inside, 0) / jnp.maximum(LEVELS * pixels - area, 1) + pseudo
-    by_colour = jnp.clip(jnp.log(of_foreground / of_background), -CLIP, CLIP)
-    there = jnp.clip(_blur(weights.astype(mask.dtype) / LEVELS, model.valid, model.wide), 0.02, 0.98)
-    by_place = jnp.log(there / (1 - there))
-    return _blur(by_colour, model.valid, model.near) + WIDE_WEIGHT * by_place + offset
+    of_background = jnp.maximum(total - inside, 0) / jnp.maximum(LEVELS * pixels - area, 1) + pseudo
+    return jnp.clip(jnp.log(of_foreground / of_background), -CLIP, CLIP)
+
+
+def place_log_odds(model: ColourModel, mask: Float[Array, "h w"]) -> Float[Array, "h w"]:
+    """Return the log odds of foreground by where a soft mask lies, weighted as beside the colours'."""
+    share = _count(model, mask).astype(mask.dtype) / LEVELS
+    there = jnp.clip(_blur(share, model.valid, model.wide), 0.02, 0.98)
+    return WIDE_WEIGHT * jnp.log(there / (1 - there))
+
+
+def _count(model: ColourModel, mask: Float[Array, "h w"]) -> Int[Array, "h w"]:
+    return jnp.where(model.valid, jnp.round(mask * LEVELS), 0).astype(jnp.int32)
 
 
 def harden(
@@ -92,18 +123,19 @@ def pool(values: Float[Array, "h w *c"], factor: int) -> Float[Array, "hs ws *c"
     return functools.reduce(jnp.add, corners)
 
 
-def _density(index: Int[Array, "h w"], weights: Int[Array, "h w"]) -> Float[Array, "h w"]:
-    """Return, for each pixel, the blurred histogram of all weights at its colour."""
+def _density(index: Int[Array, "h w"], weights: Int[Array, "h w"]) -> Float[Array, " bins"]:
+    """Return the blurred histogram of all weights."""
     counts = jnp.zeros(BINS**3, jnp.int32).at[index.ravel()].add(weights.ravel())
     histogram = counts.astype(jnp.float32)
-    for sigma in (BLUR_L, BLUR_AB, BLUR_AB):
+
+    def blur(histogram: Array, matrix: Array) -> tuple[Array, None]:
         # Blurs the first axis and makes it the last: after three times all are blurred and in order again.
-        matrix = _gaussian(jnp.arange(BINS), jnp.arange(BINS), sigma)
-        matrix = matrix / jnp.sum(matrix, axis=1, keepdims=True)
-        histogram = jax.lax.dot_general(
-            histogram.reshape(BINS, BINS**2), matrix, (((0,), (1,)), ((), ())), precision=jax.lax.Precision.HIGHEST
-        )
-    return histogram.reshape(-1)[index]
+        dimensions = (((0,), (1,)), ((), ()))
+        highest = jax.lax.Precision.HIGHEST
+        blurred = jax.lax.dot_general(histogram.reshape(BINS, BINS**2), matrix, dimensions, precision=highest)
+        return blurred.reshape(-1), None
+
+    return jax.lax.scan(blur, histogram, _BLURS)[0]
 
 
 def _gaussian(to: Array, of: Array, sigma: Float[Array, ""] | float) -> Float[Array, "m n"]:

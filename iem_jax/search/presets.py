@@ -14,16 +14,10 @@ from iem_jax.core.batch import make_batch, segment, segment_batch
 from iem_jax.core.solver import Segmentation
 from iem_jax.search.search import Search, search
 
-FAST = Search((("lab", "squares"), ("lab", 0.2), ("lab", 0.3)), rounds=2, stages=3, iters=6)
-BEST = Search(
-    (
-        *(("lab", start) for start in ("squares", 0.2, 0.3, 0.15)),
-        *(("lab100", start) for start in ("squares", 0.2, 0.3)),
-        *(("rgb", start) for start in ("squares", 0.2)),
-    ),
-    offsets=(0.0, -0.2),
-)
+FAST = Search(looks=1)
+BEST = Search(looks=2, last_rounds=3)
 SEARCHES = {"best": BEST, "fast": FAST}
+WEIGHT = 4  # times the memory of `segment` for a picture
 
 
 def segment_best(
@@ -37,8 +31,9 @@ def segment_best(
 ) -> Segmentation:
     """Cut the object out of each picture of a batch, better than the paper's algorithm does.
 
-    Pictures are independent of each other, as in `segment`. The search is from the middle of the picture, so that
-    foreground is what lies there. Works at any height and width: candidates are found on a grid of about 64 pixels.
+    Pictures are independent of each other, as in `segment`. Foreground is what neither has the
+    colours of the picture's border nor is joined to it, rather in the middle than not. Works at any height and width:
+    the search is on a grid of about 64 pixels.
 
     Args:
       images: (B, H, W, 3), sRGB: uint8, or floating point in [-1, 1].
@@ -51,7 +46,7 @@ def segment_best(
 
     Returns:
       A `Segmentation`, as from `segment`; but for "best" and "fast" `info` has one entry, (B, 1): the numbers of the
-      mask itself.
+      mask itself; and there is `consensus`, (B,): how far the masks that were found on the way agree, in [0, 1].
 
     Raises:
       UsageError: shapes, dtypes or values that cannot work, no such preset.
@@ -64,5 +59,4 @@ def segment_best(
     if batch["image"].shape[3] != 3:
         raise UsageError(f"`images` must have three channels, sRGB, for a preset, got {batch['image'].shape[3]}.")
     settings = SEARCHES[preset]
-    weight = len(settings.members)
-    return segment_batch(batch, settings, search, chunk_size=chunk_size, devices=devices, weight=weight)
+    return segment_batch(batch, settings, search, chunk_size=chunk_size, devices=devices, weight=WEIGHT)

@@ -1,34 +1,35 @@
-"""The best mask of one picture: candidates from several starts, each refined, and the one with the sharpest boundary.
+"""The best mask of one picture: what the border says of it and the colours of two sides, fitted to each other.
 
-A candidate alternates IEM steps on a small version of the picture with a model of the two sides' colours, whose log
-odds are added to IEM's gradient. At full size only the colour model refines it. All functions are for one picture,
-pure and vmappable; `presets` runs them on many.
+The search is on a small version of the picture. What the border says (`border`) is a prior; two starts in the middle
+are each refitted to their own colours, with the prior and with smoothing that follows contrast (`smoothing`), and
+their mean is the vote. A second look takes what the vote leaves as background: an object that the edge cuts no longer
+speaks for the border. At full size the vote is refitted once more. All functions are for one picture, pure and
+vmappable; `presets` runs them on many.
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from iem_jax.config import IEMConfig
-from iem_jax.core.features import scale_lab, srgb_to_lab
+from iem_jax.core.features import srgb_to_lab
 from iem_jax.core.frames import to_frame
 from iem_jax.core.inpainting import frame_for
 from iem_jax.core.masks import centred_square
 from iem_jax.core.objective import closed_form_gradient, make_foreground
-from iem_jax.core.solver import EMPTY, FULL, OK, IEMInfo, IEMState, Segmentation, init, step
-from iem_jax.search.colour_model import harden, log_odds, make_colour_model, pool, refine
+from iem_jax.core.solver import EMPTY, FULL, OK, IEMInfo, Segmentation, init
+from iem_jax.search.border import border_log_odds
+from iem_jax.search.colour_model import ColourModel, colour_bins, colour_log_odds, harden, make_colour_model, place_log_odds, pool
+from iem_jax.search.places import enlarge, places
 from iem_jax.search.polish import LEAST
+from iem_jax.search.smoothing import fit_smoothly, make_bonds, smooth_odds
 
-WORKING_SIDE = 64  # candidates work on a grid of about this side
-COLOUR_WEIGHT = 2e-3 * WORKING_SIDE**2  # of the log odds beside the gradient, over the number of pixels
-DIVERSITY_WEIGHT = 4e-3 * WORKING_SIDE**2  # lmbda, likewise: the paper's at 128 x 128
+WORKING_SIDE = 64  # the search works on a grid of about this side
 SQUARES = (3, 4, 5, 6)  # of the softened centred square: the margins, as parts of the picture
-PEAK = 0.9  # of a Gaussian start
-LEAST_OF_CANDIDATE = 0.01  # fraction of the picture that a side must keep, afterwards LEAST
+RECTANGLE, INSIDE = 0.1, 0.8  # the other start: its margin, and its probability of foreground
+PRIOR_WEIGHT, VOTE_WEIGHT = 0.5, 1.5  # at full size, of the border's log odds and of the vote
 
 
 @jax.tree_util.register_static
@@ -37,18 +38,14 @@ class Search:
     """Settings of a search.
 
     Attributes:
-      members: features and start of each candidate; a start is "squares" or the width of a Gaussian, in sides.
-      offsets: added to the log odds when a candidate is refined: one mask for each.
-      rounds: of refinement at full size.
-      stages: how often a candidate alternates between the colour model and IEM.
-      iters: IEM steps in a stage.
+      looks: how often to look at the border; from the second time on, at what the vote leaves of it.
+      rounds: of fitting colours and mask to each other, on the small picture in each look.
+      last_rounds: of the same at full size; 0 to ask the small picture's colours once.
     """
 
-    members: tuple[tuple[str, str | float], ...]
-    offsets: tuple[float, ...] = (0.0,)
-    rounds: int = 3
-    stages: int = 4
-    iters: int = 12
+    looks: int = 2
+    rounds: int = 4
+    last_rounds: int = 0
 
 
 def search(
@@ -66,131 +63,102 @@ def search(
       valid: the picture's own pixels, all of them by default.
 
     Returns:
-      The mask, its status, and `info` of one entry: inpainting error, area and overlap of the mask. A picture of one
-      colour, or one too small for two sides, keeps the centred square.
+      The mask, its status, `info` of one entry (inpainting error, area and overlap of the mask), and the consensus:
+      the soft IoU of the mask with the vote. A picture of one colour, or one too small for two sides, keeps the
+      centred square.
     """
     valid = jnp.ones(image.shape[:2], bool) if valid is None else valid
     lab = jnp.where(valid[..., None], srgb_to_lab(image), 0)
-    masks = candidates(image, lab, valid, settings)
-    model = make_colour_model(lab, valid)
-    with jax.named_scope("refine"):
-        offsets = jnp.repeat(jnp.asarray(settings.offsets), masks.shape[0])
-        repeated = jnp.tile(masks, (len(settings.offsets), 1, 1))
-        refined = _for_each(
-            lambda member: refine(model, member[0], settings.rounds, member[1], LEAST), (repeated, offsets)
-        )
-    with jax.named_scope("choose"):
-        contrasts = jax.vmap(lambda mask: boundary_contrast(lab, mask, valid))(refined)
-    return number_mask(image, refined[jnp.argmax(contrasts)], ground_truth, valid)
-
-
-def candidates(
-    image: Float[Array, "h w 3"], lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], settings: Search
-) -> Bool[Array, "m h w"]:
-    """Return a mask for each member, found on the small picture and enlarged."""
     factor = working_factor(valid.shape)
-    number = pool(valid.astype(image.dtype), factor)
-    known = number > 0
-
-    def shrink(picture: Array) -> Array:
-        return pool(jnp.where(valid[..., None], picture, 0), factor) / jnp.maximum(number, 1)[..., None]
-
-    names = dict.fromkeys(name for name, _ in settings.members)
-    features = {name: shrink(image if name == "rgb" else scale_lab(lab, name)) for name in names}
-    starts = {start: soft_start(known, start) for _, start in settings.members}
-    small_lab = shrink(lab)
-    masks = _for_each(
-        lambda member: candidate(member[0], small_lab, member[1], known, settings),
-        (
-            jnp.stack([features[name] for name, _ in settings.members]),
-            jnp.stack([starts[start] for _, start in settings.members]),
-        ),
-    )
-    enlarged = jnp.repeat(jnp.repeat(masks, factor, axis=1), factor, axis=2)
-    return enlarged[:, : valid.shape[0], : valid.shape[1]] & valid[None]
+    number = pool(valid.astype(lab.dtype), factor)
+    small = pool(lab, factor) / jnp.maximum(number, 1)[..., None]
+    model = make_colour_model(small, number > 0)
+    with jax.named_scope("vote"):
+        vote, prior = vote_on_small(model, small, settings)
+    with jax.named_scope("refine"):
+        mask, full_vote = refine_vote(model, vote, prior, lab, valid, settings.last_rounds)
+    result = number_mask(image, mask, ground_truth, valid)
+    return result._replace(consensus=soft_iou(full_vote, result.mask, valid))
 
 
 def working_factor(shape: tuple[int, ...]) -> int:
-    """Return by what a picture is down-sampled for its candidates: to a shorter side of 64 or somewhat more."""
+    """Return by what a picture is down-sampled for the search: to a shorter side of 64 or somewhat more."""
     return max(1, min(shape) // WORKING_SIDE)
 
 
-def candidate(
-    features: Float[Array, "h w c"],
+def vote_on_small(
+    model: ColourModel, lab: Float[Array, "h w 3"], settings: Search
+) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
+    """Return the mean of all soft masks, in [0, 1], and that of the border's log odds."""
+    valid, bonds = model.valid, make_bonds(lab, model.valid)
+
+    def look(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        background, starts = carry
+        prior = border_log_odds(lab, valid, background)
+        odds = jax.lax.map(lambda start: fit_smoothly(model, bonds, start, prior, settings.rounds), starts)
+        vote = jnp.where(valid, jnp.mean(jax.nn.sigmoid(odds), axis=0), 0)
+        return (1 - vote, (starts + vote[None]) / 2), (vote, prior)
+
+    starts = jnp.stack([soft_square(valid), soft_rectangle(valid)])
+    first = (jnp.ones(valid.shape, lab.dtype), starts)
+    _, (votes, priors) = jax.lax.scan(look, first, length=settings.looks)
+    return jnp.mean(votes, axis=0), jnp.mean(priors, axis=0)
+
+
+def refine_vote(
+    model: ColourModel,
+    vote: Float[Array, "hs ws"],
+    prior: Float[Array, "hs ws"],
     lab: Float[Array, "h w 3"],
-    start: Float[Array, "h w"],
     valid: Bool[Array, "h w"],
-    settings: Search,
-) -> Bool[Array, "h w"]:
-    """Alternate between the colour model and IEM, beginning with the colours of a soft start."""
-    model = make_colour_model(lab, valid)
-    pixels = jnp.sum(valid, dtype=features.dtype)
-    config = IEMConfig(sigma=2.5, kernel_size=7, lmbda=DIVERSITY_WEIGHT / pixels, smooth_threshold=5)
-    odds = log_odds(model, start)
-    first = harden(odds, centred_square(valid), valid, LEAST_OF_CANDIDATE)
+    rounds: int,
+) -> tuple[Bool[Array, "h w"], Float[Array, "h w"]]:
+    """Bring the small picture's vote to full size: each pixel asks its own colour, and its neighbours.
 
-    def stage(carry: tuple[IEMState, Array], _: None) -> tuple[tuple[IEMState, Array], None]:
-        state, odds = carry
-        bias = COLOUR_WEIGHT / pixels * odds
-        state = step_until_settled(features, state, config, bias, settings.iters)
-        return (state, log_odds(model, state.mask.astype(odds.dtype))), None
+    Args:
+      model: of the small picture.
+      vote: in [0, 1].
+      prior: the border's log odds.
+      lab: the picture at full size, CIELAB.
+      valid: its own pixels.
+      rounds: of refitting colours and mask to each other; 0 for the colours of the small picture.
 
-    state = init(features, config, initial_mask=first, valid=valid)
-    (state, _), _ = jax.lax.scan(stage, (state, odds), length=settings.stages)
-    return state.mask
+    Returns:
+      The mask, and the vote at full size. Where a side would be left empty, the mask of the vote alone, or the
+      centred square.
+    """
+    factor, bonds = working_factor(valid.shape), make_bonds(lab, valid)
 
+    def to_full(plane: Float[Array, "hs ws"]) -> Float[Array, "h w"]:
+        return jnp.where(valid, enlarge(plane, model.valid, factor, valid.shape), 0)
 
-def step_until_settled(
-    features: Float[Array, "h w c"], state: IEMState, config: IEMConfig, bias: Float[Array, "h w"], iters: int
-) -> IEMState:
-    """Do `iters` steps, an even number; two of them that change nothing end it, with the same result."""
-
-    def unfinished(carry: tuple[IEMState, Array, Array]) -> Bool[Array, ""]:
-        _, done, settled = carry
-        return (done < iters) & ~settled
-
-    def two_steps(carry: tuple[IEMState, Array, Array]) -> tuple[IEMState, Array, Array]:
-        state, done, _ = carry
-        after, _ = jax.lax.scan(lambda s, _: (step(features, s, config, bias)[0], None), state, length=2)
-        return after, done + 2, jnp.all(after.mask == state.mask)
-
-    return jax.lax.while_loop(unfinished, two_steps, (state, jnp.int32(0), jnp.array(False)))[0]
+    evidence, full_vote = PRIOR_WEIGHT * prior + VOTE_WEIGHT * (2 * vote - 1), to_full(vote)
+    if rounds:
+        odds = fit_smoothly(make_colour_model(lab, valid), bonds, full_vote, to_full(evidence), rounds)
+    else:
+        by_colour = colour_log_odds(model, vote, colour_bins(lab))
+        odds = smooth_odds(by_colour + to_full(evidence + place_log_odds(model, vote)), bonds)
+    by_vote = harden(full_vote - 0.5, centred_square(valid), valid, LEAST)
+    return harden(odds, by_vote, valid, LEAST), full_vote
 
 
-def soft_start(valid: Bool[Array, "h w"], start: str | float) -> Float[Array, "h w"]:
-    """Return a soft mask in the middle of the valid pixels: "squares", or a Gaussian of a width in sides."""
-    if isinstance(start, str):
-        squares = jnp.stack([centred_square(valid, part) for part in SQUARES])
-        return jnp.mean(squares, axis=0, dtype=jnp.float32)
-
-    def distance(present: Bool[Array, " n"]) -> Float[Array, " n"]:
-        position = jnp.arange(present.shape[0]) - jnp.argmax(present) + 0.5
-        return (position / jnp.sum(present, dtype=jnp.float32) - 0.5) ** 2
-
-    rows, columns = distance(jnp.any(valid, axis=1)), distance(jnp.any(valid, axis=0))
-    return PEAK * jnp.exp(-0.5 * (rows[:, None] + columns[None, :]) / start**2)
+def soft_iou(soft: Float[Array, "h w"], mask: Bool[Array, "h w"], valid: Bool[Array, "h w"]) -> Float[Array, ""]:
+    """Return the overlap of a mask with a soft one over their union, 0 if both are empty."""
+    both = jnp.sum(jnp.where(mask & valid, soft, 0))
+    either = jnp.sum(mask & valid, dtype=soft.dtype) + jnp.sum(jnp.where(~mask & valid, soft, 0))
+    return both / jnp.maximum(either, 1)
 
 
-def boundary_contrast(
-    lab: Float[Array, "h w 3"], mask: Bool[Array, "h w"], valid: Bool[Array, "h w"]
-) -> Float[Array, ""]:
-    """Return the mean CIELAB difference of the 4-neighbours that the mask separates; 0 if there are none."""
-    difference, number = jnp.zeros((), lab.dtype), jnp.zeros((), jnp.int32)
-    for axis in (0, 1):
-        first, second = slice(None, -1), slice(1, None)
-        one, other = (first, second) if axis == 0 else ((slice(None), first), (slice(None), second))
-        separated = (mask[one] != mask[other]) & valid[one] & valid[other]
-        distance = jnp.sqrt(jnp.sum((lab[one] - lab[other]) ** 2, axis=-1))
-        difference += jnp.sum(jnp.where(separated, distance, 0))
-        number += jnp.sum(separated, dtype=jnp.int32)
-    return difference / jnp.maximum(number, 1)
+def soft_square(valid: Bool[Array, "h w"]) -> Float[Array, "h w"]:
+    """Return the mean of centred squares of several sizes."""
+    squares = jnp.stack([centred_square(valid, part) for part in SQUARES])
+    return jnp.mean(squares, axis=0, dtype=jnp.float32)
 
 
-def _for_each(function: Callable[[Any], Array], members: Any) -> Array:
-    """Map over the leading axis: one after the other where caches are small and threads few, else all at once."""
-    return jax.lax.platform_dependent(
-        members, cpu=lambda x: jax.lax.map(function, x), default=lambda x: jax.vmap(function)(x)
-    )
+def soft_rectangle(valid: Bool[Array, "h w"]) -> Float[Array, "h w"]:
+    """Return all but a margin, where foreground is likely."""
+    rows, columns = ((axis >= RECTANGLE) & (axis < 1 - RECTANGLE) for axis in places(valid))
+    return jnp.where(rows[:, None] & columns[None] & valid, INSIDE, 0.0)
 
 
 def number_mask(

@@ -170,7 +170,7 @@ class _Worker:
             result = segment(config=how.config, early_finish=how.early_finish, **chunk, **shared)
         else:
             result = segment_best(preset=how.preset, **chunk, **shared)
-        return Judged(result, *judge(chunk["images"], result.mask, chunk.get("valid"), how.polarity))
+        return Judged(result, *judge(chunk["images"], result.mask, chunk.get("valid"), how.polarity, result.consensus))
 
     def _take_smaller_chunks(self, error: jax.errors.JaxRuntimeError) -> None:
         """Halve the chunk after a device ran out of memory; raise anything else, and what cannot be halved."""
