@@ -2,7 +2,7 @@
 
     python benchmarks/bench_chunk.py --dataset_path=PATH [--pictures=1020] [--chunks=1,2,4]
 
-The fastest chunk that gives the masks of the others belongs into `CHUNK_PIXELS` of iem_jax/core/batch.py. "highest" is the
+The fastest chunk that gives the masks of the others belongs into `CHUNK_PIXELS` of core/batch.py. "highest" is the
 filter by shifts, "high" and "default" are banded matrix products. Early finish is off: this is the cost of iterations.
 """
 

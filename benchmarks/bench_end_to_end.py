@@ -1,6 +1,8 @@
-"""`run.py` on a data set of camera-like JPEGs against the bare cost of decoding the same files.
+"""`run.py` on a data set of JPEGs against what decoding the files and computing take by themselves.
 
-python benchmarks/bench_end_to_end.py [--pictures=1020]
+    python benchmarks/bench_end_to_end.py [--photographs=FOLDER] [--pictures=1020]
+
+Decoding and computing share the cores, so a run takes at least the sum of what either takes with all cores.
 """
 
 import concurrent.futures
@@ -14,39 +16,41 @@ from pathlib import Path
 
 import numpy as np
 import scipy.io
+import skimage.data
 from absl import app, flags
+from drawn import PHOTOGRAPHS
 from measuring import write_results
 from PIL import Image
 
-flags.DEFINE_integer("pictures", 1020, "Pictures to generate.")
+flags.DEFINE_string("photographs", None, "Folder of JPEGs; without it, parts of scikit-image's photographs.")
+flags.DEFINE_integer("pictures", 1020, "Pictures of the data set, repeated if there are fewer.")
 flags.DEFINE_list("run_flags", [], "More flags for run.py.")
 
 WIDTH, HEIGHT = 667, 500
+SUFFIXES = (".jpg", ".jpeg")
+DIFFERENT = 100  # parts of scikit-image's photographs
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def make_picture(number: int) -> Image.Image:
-    """Return a picture with the detail of a photograph: smooth background, a textured blob, sensor noise."""
+def make_photograph(number: int) -> Image.Image:
+    """Return a part of a photograph of scikit-image, with its detail, at the size of a Flowers picture."""
     random = np.random.default_rng(number)
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    coarse = Image.fromarray(random.integers(40, 200, (8, 10, 3), np.uint8)).resize(
-        (WIDTH, HEIGHT), Image.Resampling.BICUBIC
-    )
-    centre, radius = random.uniform(0.35, 0.65, 2), random.uniform(0.15, 0.35)
-    distance = np.hypot((y / HEIGHT - centre[0]), (x / WIDTH - centre[1]))
-    blob = distance < radius * (1 + 0.2 * np.sin(5 * np.arctan2(y / HEIGHT - centre[0], x / WIDTH - centre[1])))
-    pixels = np.where(blob[..., None], random.integers(0, 256, 3), np.asarray(coarse, np.float32))
-    return Image.fromarray(np.clip(pixels + random.normal(0, 8, pixels.shape), 0, 255).astype(np.uint8))
+    photograph = Image.fromarray(getattr(skimage.data, PHOTOGRAPHS[number % len(PHOTOGRAPHS)])())
+    share = random.uniform(0.6, 1) * min(photograph.width / WIDTH, photograph.height / HEIGHT)
+    width, height = WIDTH * share, HEIGHT * share
+    left, top = random.uniform(0, photograph.width - width), random.uniform(0, photograph.height - height)
+    box = left, top, left + width, top + height
+    return photograph.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS, box=box)
 
 
-def make_data_set(root: Path, number: int) -> list[Path]:
-    """Write a data set in the Flowers layout, without ground truth."""
+def make_data_set(root: Path, photographs: list[Path], number: int) -> list[Path]:
+    """Write a data set in the Flowers layout, without ground truth; each picture is a file of its own."""
     (root / "jpg").mkdir(parents=True)
     ids = np.arange(1, number + 1, dtype=np.uint16)[None]
     scipy.io.savemat(root / "setid.mat", {"trnid": ids, "valid": ids[:, :1], "tstid": ids[:, :1]})
     paths = [root / "jpg" / f"image_{i:05d}.jpg" for i in ids[0]]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda i, path: make_picture(int(i)).save(path, quality=90), ids[0], paths))
+    for index, path in enumerate(paths):
+        path.write_bytes(photographs[index % len(photographs)].read_bytes())
     return paths
 
 
@@ -72,24 +76,43 @@ def run(root: Path, output: Path, *more: str) -> dict[str, float]:
     return {"wall": wall, **json.loads((output / "summary.json").read_text())["seconds"]}
 
 
+def measure(root: Path, paths: list[Path], *more: str) -> dict[str, float | dict[str, float]]:
+    """Measure bare decoding, a run, and runs with an empty and a filled cache of decoded pictures."""
+    decode_all(paths)
+    run(root / "data", root / "out", *more)  # compiles
+    cache = f"--cache_dir={root / 'cache'}"
+    decoding = decode_all(paths)
+    whole = run(root / "data", root / "out1", *more)
+    filling = run(root / "data", root / "out2", cache, *more)
+    computing = run(root / "data", root / "out3", cache, *more)
+    parts = decoding + computing["total"] - computing["compile"]
+    return {
+        "bare_decoding": decoding,
+        "run": whole,
+        "run_filling_cache": filling,
+        "run_from_cache": computing,
+        "ratio_to_sum_of_parts": (whole["total"] - whole["compile"]) / parts,
+    }
+
+
 def main(_: list[str]) -> None:
-    """Measure bare decoding, a run, and runs with an empty and a filled cache."""
+    """Make the data set and measure."""
+    options = flags.FLAGS
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        paths = make_data_set(root / "data", flags.FLAGS.pictures)
-        decode_all(paths)
-        cache = f"--cache_dir={root / 'cache'}"
-        more = flags.FLAGS.run_flags
-        results = {
-            "bare_decoding": decode_all(paths),
-            "run": run(root / "data", root / "out1", *more),
-            "run_filling_cache": run(root / "data", root / "out2", cache, *more),
-            "run_from_cache": run(root / "data", root / "out3", cache, *more),
-        }
-        seconds = results["run"]
-        slowest = max(results["bare_decoding"], seconds["compute"] + seconds["load"])
-        results["ratio_to_slowest_part"] = (seconds["total"] - seconds["compile"]) / slowest
-    write_results("end_to_end", {"pictures": flags.FLAGS.pictures, "width": WIDTH, "height": HEIGHT}, results)
+        os.environ["XDG_CACHE_HOME"] = str(root / "programs")
+        if options.photographs is not None:
+            found = sorted(path for path in Path(options.photographs).rglob("*") if path.suffix.lower() in SUFFIXES)
+        else:
+            found = [root / f"{number}.jpg" for number in range(min(DIFFERENT, options.pictures))]
+            for number, path in enumerate(found):
+                make_photograph(number).save(path, quality=90)
+        paths = make_data_set(root / "data", found, options.pictures)
+        results = measure(root, paths, *options.run_flags)
+        megabytes = round(sum(path.stat().st_size for path in paths) / 1e6, 1)
+    photographs = options.photographs or "scikit-image"
+    settings = {"pictures": options.pictures, "photographs": photographs, "megabytes": megabytes}
+    write_results("end_to_end", settings, results)
 
 
 if __name__ == "__main__":

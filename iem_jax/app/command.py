@@ -20,6 +20,7 @@ from absl import flags
 from iem_jax.app.compilation import keep_programs
 from iem_jax.app.config import (
     GROUP_OF,
+    PATHS,
     PLATFORMS,
     SPLITS,
     ComputingConfig,
@@ -28,10 +29,13 @@ from iem_jax.app.config import (
     flatten,
     run_config,
 )
+from iem_jax.app.interrupt import exit_status, listen, restore, stop
 from iem_jax.app.pipeline import run_pipeline
 from iem_jax.app.stages import run_stages
+from iem_jax.app.streams import lenient_streams, open_standard_streams
 from iem_jax.config import FEATURES, PRECISIONS, PRESETS, IEMConfig, UsageError
 from iem_jax.data.fit import FITS
+from iem_jax.data.truths import ORIENTATIONS
 from iem_jax.finishing.judging import POLARITIES
 from iem_jax.refine.config import RefineConfig, check_refine_config
 from iem_jax.segmenter.segmenter import RESOLUTIONS
@@ -46,8 +50,10 @@ _HELP = {
     "dataset_path": "Folder of the data set; without it the demo runs.",
     "dataset": "Layout of the data set: flowers.",
     "split": "Split of the data set, as ReDO assigns them.",
-    "images": "Instead of a data set: folder, picture, glob, or text file of paths.",
+    "images": "Instead of a data set: folder, picture, glob, text file of paths, or - for paths from a pipe.",
     "masks": "Folder of ground truths for the images, by the same relative names.",
+    "mask_orientation": "Of ground truths that fit a picture both turned by EXIF and as it is stored.",
+    "truncated": "Take what is there of pictures whose files end too early.",
     "fit": "How pictures become squares; default: crop, for images pad.",
     "resolution": "Of the masks; default: model, for images original.",
     "polarity": "Which side is the object; default: start, for images border.",
@@ -84,6 +90,7 @@ _HELP = {
 }
 _CHOICES = {
     "split": SPLITS,
+    "mask_orientation": ORIENTATIONS,
     "fit": FITS,
     "resolution": RESOLUTIONS,
     "polarity": POLARITIES,
@@ -143,6 +150,7 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, RefineConfig | None]:
         raise UsageError(f"There must be at most one data set or `images`, got also {rest[-1]!r}.")
     if rest:
         values["dataset_path"] = rest[0]
+    values |= {name: os.path.expanduser(values[name]) for name in PATHS if values[name] is not None}
     if values["preset"] is None and any(parser[name].present for name in _IEM if name != "size"):
         values["preset"] = "paper"  # whoever sets what the paper's algorithm does wants it, be it to the default
     iem = IEMConfig(**{name: values[name] for name in _IEM})
@@ -194,6 +202,23 @@ def main(arguments: Sequence[str] | None = None, started: float | None = None) -
     """
     arguments = sys.argv if arguments is None else arguments
     started = time.perf_counter() if started is None else started
+    open_standard_streams()
+    with lenient_streams() as output:
+        before = listen(stop)
+        try:
+            status = _main(arguments, started)
+            output.flush()
+        except KeyboardInterrupt as error:
+            print("stopped; the same command goes on from there.", file=sys.stderr)
+            status = exit_status(error)
+        finally:
+            restore(before)
+        if output.problem:
+            print(f"standard output cannot be written: {output.problem}.", file=sys.stderr)
+    return status or int(bool(output.problem))
+
+
+def _main(arguments: Sequence[str], started: float) -> int:
     if {"-h", "--help"} & set(arguments[1:]):
         print(f"{ABOUT}\n{define_flags().get_help()}")
         return 0
@@ -207,5 +232,3 @@ def main(arguments: Sequence[str] | None = None, started: float | None = None) -
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130

@@ -19,11 +19,16 @@ from iem_jax.config import (
     check_preset,
 )
 from iem_jax.data.fit import FITS
+from iem_jax.data.truths import ORIENTATIONS
 from iem_jax.finishing.judging import POLARITIES
 from iem_jax.segmenter.segmenter import RESOLUTIONS
 
 PLATFORMS = ("cpu", "gpu", "tpu")
 SPLITS = ("train", "val", "test")
+PATHS = (
+    *("dataset_path", "images", "masks", "output_dir"),
+    *("cache_dir", "compilation_cache_dir", "profile_dir", "refine_checkpoint"),
+)
 PRODUCTS = ("cutouts", "overlays", "panels", "figures", "report")
 
 
@@ -35,8 +40,12 @@ class SourceConfig:
       dataset: layout of the data set, a key of `iem_jax.data.DATASETS`, or "demo".
       dataset_path: root folder of the data set; None runs the demo, unless there are `images`.
       split: "train", "val" or "test".
-      images: pictures instead of a data set: a folder, a picture, a glob, or a text file with a path a line.
+      images: pictures instead of a data set: a folder, a picture, a glob, a text file with a path a line, or "-" for
+        such lines from standard input.
       masks: folder of ground truths for `images`, by the same relative names.
+      mask_orientation: of ground truths that fit their picture both as it is stored and as it is turned by EXIF:
+        "upright" or "stored"; None takes them as upright and says how many there are.
+      truncated: take what is there of a picture whose file ends too early, instead of failing.
     """
 
     dataset: str = "flowers"
@@ -44,6 +53,8 @@ class SourceConfig:
     split: str = "test"
     images: str | None = None
     masks: str | None = None
+    mask_orientation: str | None = None
+    truncated: bool = False
 
     @property
     def is_own(self) -> bool:
@@ -217,6 +228,9 @@ def check_run_config(config: RunConfig) -> None:
     Raises:
       UsageError: a setting breaks its rule.
     """
+    for name, value in flatten(config).items():
+        if name in PATHS and value is not None and not str(value).strip():
+            raise UsageError(f"`{name}` must be a path, got an empty one: leave it out for none, or name a folder.")
     _check_algorithm(config.algorithm)
     _check_source(config.source)
     for name, choices in (("fit", FITS), ("resolution", RESOLUTIONS), ("polarity", POLARITIES)):
@@ -266,6 +280,12 @@ def _check_source(source: SourceConfig) -> None:
         raise UsageError(f"There must be `images` or a data set, got {source.images} and {source.dataset_path}.")
     if source.masks is not None and not source.is_own:
         raise UsageError("`masks` needs `images`; a data set brings its own ground truth.")
+    if source.mask_orientation is not None:
+        check_choice("mask_orientation", source.mask_orientation, ORIENTATIONS)
+        if source.masks is None:
+            raise UsageError("`mask_orientation` needs `masks`, the ground truths that it is about.")
+    if source.truncated and not source.is_own:
+        raise UsageError("`truncated` needs `images`; pictures of a data set are read whole.")
 
 
 def _check_computing(computing: ComputingConfig) -> None:

@@ -1,6 +1,7 @@
 """Which pictures a run is about, and how they are read."""
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from iem_jax.output.writer import FILES, FOLDERS, Writer
 
 
 def list_samples(
-    source: SourceConfig, output_dir: str | None, written: Sequence[str] = (*FOLDERS, *FILES)
+    source: SourceConfig,
+    output_dir: str | None,
+    written: Sequence[str] = (*FOLDERS, *FILES),
+    tell: Callable[[str], object] = lambda text: None,
 ) -> list[Sample]:
     """List the pictures of a run.
 
@@ -27,13 +31,16 @@ def list_samples(
       source: says where they are.
       output_dir: folder of the results, which are no pictures of the run.
       written: what may be written there.
+      tell: is called with a line about what is left out.
 
     Raises:
       UsageError: there are no such pictures, no such data set or no such layout.
     """
     if source.images is not None:
         own = [Path(output_dir or ".", name) for name in written]
-        return list_images(source.images, source.masks, own)
+        samples = list_images(source.images, source.masks, own, written, tell)
+        how = {"mask_orientation": source.mask_orientation, "truncated": source.truncated}
+        return [dataclasses.replace(sample, **how) for sample in samples]
     if source.dataset_path is None:
         return list_demo()
     if source.dataset not in DATASETS:
@@ -41,7 +48,7 @@ def list_samples(
     return DATASETS[source.dataset](Path(source.dataset_path), source.split)
 
 
-def load_pictures(config: RunConfig, samples: list[Sample]) -> Iterator[Loaded]:
+def load_pictures(config: RunConfig, samples: Iterable[Sample]) -> Iterator[Loaded]:
     """Read pictures as the run sees them, in threads, in their order."""
     size, cache_dir = config.algorithm.iem.size, config.computing.cache_dir
     # Data sets that are cropped are read as the reference reads them.

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from iem_jax.app.config import PRODUCTS, RunConfig, change
+from iem_jax.app.interrupt import StoppedBySignal, exit_status
 from iem_jax.app.pipeline import (
     DEMO_NETWORK_OUTPUT,
     Outcome,
@@ -32,7 +33,7 @@ from iem_jax.config import IEMConfig, UsageError
 from iem_jax.core.solver import OK, STATUSES
 from iem_jax.data import Sample
 from iem_jax.evaluation.compare import comparison_lines, comparison_rows, mean_scores
-from iem_jax.output.manifest import check_settings, lock_folder
+from iem_jax.output.opening import check_settings, lock_folder
 from iem_jax.output.results import metrics_rows
 from iem_jax.output.writer import FILES, FOLDERS, OutputError, Writer
 from iem_jax.refine.config import RefineConfig, check_refine_config, check_size
@@ -135,11 +136,15 @@ def _run_stages(
         return _do_stages(plan, refine, folder, train, chosen, started)
     except StoppedError as error:
         return error.args[0]
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         say(f"interrupted{again}.")
-        return 130
+        return exit_status(error)
     except OutputError as error:
         say_unwritten(error)
+        return 1
+    except OSError as error:  # of a checkpoint, or of what an earlier stage wrote
+        what = f"{error.filename or folder} cannot be used: {error.strerror or error}"
+        say_unwritten(OutputError(what))
         return 1
     except TrainingError as error:
         say(str(error))
@@ -167,7 +172,7 @@ def _do_stages(
     tell(f"stage 3 of 4: IEM on {len(chosen)} pictures, to compare")
     second = _run_silently(plan.iem, chosen, time.perf_counter())
     tell(f"stage 4 of 4: the network on {len(chosen)} pictures")
-    third = _end_if_stopped(plan.net, run_samples(plan.net, chosen, model, time.perf_counter()))
+    third = _end_if_stopped(plan.net, run_samples(plan.net, chosen, model, time.perf_counter(), keep=True))
     _compare(plan.net, refine, second, third, tell)
     return max(outcome.status for outcome in (first, second, third))
 
@@ -175,14 +180,14 @@ def _do_stages(
 def _run_silently(config: RunConfig, samples: list[Sample], started: float) -> Outcome:
     """Run IEM with nothing on standard output, which is the last stage's."""
     with contextlib.redirect_stdout(None):
-        outcome = _end_if_stopped(config, run_samples(config, samples, None, started))
+        outcome = _end_if_stopped(config, run_samples(config, samples, None, started, keep=True))
     if outcome.interrupted:  # too late for this stage, which is finished
-        raise KeyboardInterrupt
+        raise StoppedBySignal(outcome.interrupted)
     return outcome
 
 
 def _end_if_stopped(config: RunConfig, outcome: Outcome) -> Outcome:
-    if outcome.status == 130 or (config.output.strict and outcome.status):
+    if outcome.status >= 128 or (config.output.strict and outcome.status):
         raise StoppedError(outcome.status)
     return outcome
 

@@ -20,6 +20,7 @@ from iem_jax.refine.trainer import Progress
 from iem_jax.search.polish import polish_all
 
 HISTORY, CURVES = "history.csv", "curves.png"
+MARK = "training"  # of files that are half written
 
 
 class Learned(NamedTuple):
@@ -89,7 +90,8 @@ def train_on(
       TrainingError: a loss that is not finite.
       OutputError: a file cannot be written.
     """
-    writer = Writer(folder)
+    writer = Writer(folder, MARK)
+    writer.remove_unfinished()
     progress = read_history(folder / HISTORY)
 
     def report(row: Progress) -> None:

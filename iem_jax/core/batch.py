@@ -20,6 +20,7 @@ from iem_jax.core.arrays import as_array
 from iem_jax.core.early import run_until_settled
 from iem_jax.core.features import to_features
 from iem_jax.core.inpainting import frame_for
+from iem_jax.core.programs import Program
 from iem_jax.core.solver import Segmentation, run
 
 CHUNK_PIXELS = {"cpu": 128**2}  # measured, see benchmarks/README.md
@@ -164,7 +165,8 @@ def _compiled_for(
         split = PartitionSpec("batch")
         work = jax.shard_map(work, mesh=mesh, in_specs=(split, PartitionSpec()), out_specs=split, check_vma=False)
         sharding = jax.sharding.NamedSharding(mesh, split)
-    return jax.jit(work, compiler_options=OPTIONS.get(platform)), sharding
+    name = f"{segment_one.__module__}.{segment_one.__qualname__} {chunk_size} {[device.id for device in devices]}"
+    return Program(work, name, OPTIONS.get(platform)), sharding
 
 
 def _pad(values: Any, padding: int) -> Any:

@@ -6,8 +6,10 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from iem_jax.config import UsageError
+from iem_jax.data.matlab import read_matlab
 from iem_jax.data.sample import Sample
 
+LAST, LARGEST = 99_999, 1 << 24  # the largest number that file names hold; bytes of setid.mat
 SPLITS = {"train": "tstid", "val": "valid", "test": "trnid"}  # ReDO swaps the official train and test
 
 
@@ -38,23 +40,23 @@ def is_foreground(pixels: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]
 
 
 def _read_ids(root: Path, key: str) -> list[int]:
-    import scipy.io  # takes longer than the rest of the package, which reads MATLAB's files nowhere else
-
     path = root / "setid.mat"
     if not root.is_dir():
         raise UsageError(f"`dataset_path` must be a folder with setid.mat, jpg/ and segmim/: {root} is no folder.")
     if not path.is_file():
         raise UsageError(f"`dataset_path` must hold setid.mat, jpg/ and segmim/: there is no {path}.")
     try:
-        table = scipy.io.loadmat(path)
-    except Exception as error:  # scipy raises half a dozen types on damaged files
+        if path.stat().st_size > LARGEST:
+            raise ValueError("it is too large")
+        table = read_matlab(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read as a MATLAB 5 file ({error}); download it again.") from error
-    ids = table.get(key)
-    if ids is None:
+    if key not in table:
         raise UsageError(f"{path} must hold image numbers under {key!r}; it holds {_keys(table)}.")
-    numbers = np.ravel(ids)
-    if not numbers.size or not np.issubdtype(numbers.dtype, np.number) or not np.all(numbers == np.rint(numbers)):
-        raise UsageError(f"{path} must hold image numbers under {key!r}, not {numbers.dtype} of shape {np.shape(ids)}.")
+    found = table[key]
+    numbers = np.zeros(0) if found is None else found.ravel()
+    if not numbers.size or not ((numbers >= 0) & (numbers <= LAST) & (numbers == np.rint(numbers))).all():
+        raise UsageError(f"{path} must hold image numbers under {key!r}, from 0 to {LAST}; download it again.")
     return [int(number) for number in numbers]
 
 

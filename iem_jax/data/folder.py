@@ -1,20 +1,27 @@
-"""Any pictures: a folder and its subfolders, one picture, a glob, or a text file with a path a line.
+"""Any pictures: a folder and its subfolders, one picture, a glob, or a list with a path a line.
 
-Hidden files, files whose ending is not in `ENDINGS`, the tool's own output and the folder of ground truths are left
+Hidden files, files that cannot be decoded, what this or an earlier run wrote, and the folder of ground truths are left
 out of folders and globs.
 """
 
+import collections
+import contextlib
 import glob
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from iem_jax.config import UsageError
-from iem_jax.data.names import name_pictures
+from iem_jax.data.kinds import endings, package_for
+from iem_jax.data.lists import STANDARD_INPUT, read_list
+from iem_jax.data.names import name_pictures, printable
 from iem_jax.data.sample import Sample
+from iem_jax.data.source import ReadError, open_picture
 
-ENDINGS = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"))
+MANIFEST = "manifest.jsonl"  # by which the folder of a run is known
+SHOWN = 8  # endings of what is left out
 
 
 class Found(NamedTuple):
@@ -25,24 +32,85 @@ class Found(NamedTuple):
     problem: str = ""
 
 
-def list_images(source: str, masks: str | None = None, own: Iterable[Path] = ()) -> list[Sample]:
+class LeftOut:
+    """What is not listed, and what is to be said about it.
+
+    Attributes:
+      paths: real paths of files and folders that are not read.
+      endings: how many files of each ending were no pictures, or cannot be decoded.
+      runs: folders of earlier runs, whose results are not read.
+    """
+
+    def __init__(self, own: Iterable[Path], written: Iterable[str]):
+        """Leave out `own`, and what is called `written` in folders of runs."""
+        self.paths = {os.path.realpath(path) for path in own}
+        self.endings: collections.Counter[str] = collections.Counter()
+        self.runs: list[str] = []
+        self._written = tuple(written)
+        self._looked_at: set[str] = set()
+
+    def look_at(self, folder: str | os.PathLike[str]) -> None:
+        """Leave out what a run wrote into a folder, if one did."""
+        if (key := os.fspath(folder)) in self._looked_at or not self._written:
+            return
+        self._looked_at.add(key)
+        if _is_run(Path(folder, MANIFEST)):
+            paths = {os.path.realpath(os.path.join(folder, name)) for name in self._written}
+            if not paths <= self.paths:
+                self.runs.append(str(folder))
+            self.paths |= paths
+
+    def count(self, path: Path) -> None:
+        """Count a file that cannot be decoded."""
+        if os.path.realpath(path) not in self.paths:
+            self.endings[path.suffix.lower()] += 1
+
+    def holds(self, path: Path) -> bool:
+        """Return whether a file is, or lies in, one of the paths left out."""
+        real = os.path.realpath(path)
+        return any(real == other or real.startswith(other + os.sep) for other in self.paths)
+
+    def lines(self, source: str) -> Iterator[str]:
+        """Yield what is to be said."""
+        if self.runs:
+            yield f"left out: what earlier runs wrote to {printable(', '.join(sorted(self.runs)))}"
+        if self.endings:
+            kinds = [f"{number} {_describe(ending)}" for ending, number in self.endings.most_common(SHOWN)]
+            rest = sum(self.endings.values()) - sum(dict(self.endings.most_common(SHOWN)).values())
+            kinds += [f"{rest} others"] * bool(rest)
+            yield f"left out of {printable(source)}, since they cannot be decoded: {', '.join(kinds)}"
+
+
+def list_images(
+    source: str,
+    masks: str | None = None,
+    own: Iterable[Path] = (),
+    written: Iterable[str] = (),
+    tell: Callable[[str], object] = lambda text: None,
+) -> list[Sample]:
     """List pictures, with ground truths by the same relative name.
 
     Args:
-      source: a folder, a picture, a glob, or a text file whose lines are paths relative to its own folder.
+      source: a folder, a picture, a glob, a text file whose lines are paths relative to its own folder, or "-" for such
+        lines from standard input.
       masks: folder of ground truths, or None.
       own: folders and files that the tool writes; never read, wherever they lie.
+      written: how what the tool writes is called below a run's folder; not read where earlier runs wrote it.
+      tell: is called with a line about what is left out.
 
     Raises:
       UsageError: there is no such thing, it cannot be read, or it holds no picture.
     """
-    left_out = {os.path.realpath(path) for path in own}
+    _check_paths(source, masks)
+    left_out = LeftOut(own, written)
     truths = _index_masks(masks, left_out)
-    if masks is not None:
-        left_out.add(os.path.realpath(masks))
-    found = [item for item in _find(source, left_out) if not _is_inside(item.path, left_out)]
+    if masks is not None and not _is_below(source, masks):
+        left_out.paths.add(os.path.realpath(masks))
+    found = [item for item in _find(source, left_out) if not left_out.holds(item.path)]
+    for line in left_out.lines(source):
+        tell(line)
     if not found:
-        raise UsageError(f"`images` must hold pictures ({', '.join(sorted(ENDINGS))}), found none in {source}.")
+        raise UsageError(f"`images` must hold pictures ({', '.join(sorted(endings()))}), found none in {source}.")
     names = name_pictures([item.relative for item in found])
     return [
         Sample(name, item.path, _find_truth(item.relative, truths), problem=item.problem)
@@ -50,7 +118,7 @@ def list_images(source: str, masks: str | None = None, own: Iterable[Path] = ())
     ]
 
 
-def walk(root: Path, left_out: set[str]) -> Iterator[Found]:
+def walk(root: Path, left_out: LeftOut) -> Iterator[Found]:
     """Yield pictures under a folder, and folders that cannot be read; each real folder once, loops or not.
 
     Links to folders are followed after the real folders, so that a picture is found where it lies.
@@ -64,30 +132,42 @@ def walk(root: Path, left_out: set[str]) -> Iterator[Found]:
         waiting = [link for link in links if os.path.realpath(link) not in seen]
 
 
-def _walk_real(root: Path, start: Path, seen: set[str], links: list[Path], left_out: set[str]) -> Iterator[Found]:
+def _walk_real(root: Path, start: Path, seen: set[str], links: list[Path], left_out: LeftOut) -> Iterator[Found]:
     errors: list[OSError] = []
     for folder, subfolders, files in os.walk(start, onerror=errors.append):
         real = os.path.realpath(folder)
-        if real in seen or real in left_out:
+        if real in seen or real in left_out.paths:
             subfolders.clear()
             continue
         seen.add(real)
+        if MANIFEST in files:
+            left_out.look_at(folder)
         paths = [Path(folder, name) for name in sorted(subfolders) if not name.startswith(".")]
         links += [path for path in paths if path.is_symlink()]
         subfolders[:] = [path.name for path in paths if not path.is_symlink()]
         for name in sorted(files):
             if has_ending(name) and not name.startswith("."):
                 yield _found(root, Path(folder, name))
+            elif not name.startswith("."):
+                left_out.count(Path(folder, name))
     for error in errors:
         yield _found(root, Path(error.filename), f"folder cannot be read: {error.strerror}")
 
 
 def has_ending(name: str) -> bool:
     """Return whether a file's name ends as that of a picture."""
-    return os.path.splitext(name)[1].lower() in ENDINGS
+    return os.path.splitext(name)[1].lower() in endings()
 
 
-def _find(source: str, left_out: set[str]) -> Iterable[Found]:
+def _check_paths(source: str, masks: str | None) -> None:
+    for name, value in (("images", source), ("masks", masks)):
+        if value == "":
+            raise UsageError(f"`{name}` must be a path, got an empty one.")
+    if masks is not None and os.path.realpath(source) == os.path.realpath(masks):
+        raise UsageError(f"`masks` must be another folder than `images`, got {source} for both.")
+
+
+def _find(source: str, left_out: LeftOut) -> Iterable[Found]:
     path = Path(source)
     if path.is_dir():
         try:
@@ -95,27 +175,29 @@ def _find(source: str, left_out: set[str]) -> Iterable[Found]:
         except OSError as error:
             raise UsageError(f"`images` must be a folder that can be read, got {path}: {error.strerror}.") from error
         return sorted(walk(path, left_out))
-    if path.is_file():
-        return [Found(path.name, path)] if has_ending(path.name) else _read_list(path)
+    if path.is_file() and _is_picture(path):
+        return [Found(path.name, path)]
+    if source == STANDARD_INPUT or path.exists():
+        return [Found(*item) for item in read_list(source)]
     if glob.has_magic(source):
-        return _expand(PurePath(source))
+        return _expand(PurePath(source), left_out)
     raise UsageError(
         f"`images` must be a folder, a picture, a glob or a text file with a path a line: there is no {source}."
     )
 
 
-def _read_list(path: Path) -> list[Found]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError):
-        lines = ["\0"]
-    if any("\0" in line for line in lines):
-        raise UsageError(f"`images` must be pictures or a text file in UTF-8 with a path a line, {path} is neither.")
-    written = dict.fromkeys(os.path.normpath(line.rstrip("\r")) for line in lines if line.strip())
-    return [Found(line, path.parent / line) for line in written]
+def _is_picture(path: Path) -> bool:
+    """Return whether a file is to be read as a picture: by its ending, or by what is in it."""
+    if has_ending(path.name):
+        return True
+    if (package := package_for(path.suffix.lower())) is not None:
+        raise UsageError(f"`images` must be pictures that can be decoded, {path} needs `pip install {package}`.")
+    with contextlib.suppress(ReadError), open_picture(path):
+        return True
+    return False
 
 
-def _expand(pattern: PurePath) -> list[Found]:
+def _expand(pattern: PurePath, left_out: LeftOut) -> list[Found]:
     """Expand a glob; `**` does not follow links, so that loops do no harm."""
     plain = 0
     while not glob.has_magic(pattern.parts[plain]):
@@ -125,34 +207,48 @@ def _expand(pattern: PurePath) -> list[Found]:
         paths = list(root.glob(str(PurePath(*pattern.parts[plain:]))))
     except ValueError as error:
         raise UsageError(f"`images` must be a glob that can be expanded, got {pattern}: {error}.") from error
-    return sorted(
-        _found(root, path)
-        for path in paths
-        if has_ending(path.name) and not path.name.startswith(".") and not path.is_dir()
-    )
+    paths = [path for path in paths if not path.name.startswith(".") and not path.is_dir()]
+    for folder in {parent for path in paths for parent in path.parents if parent.is_relative_to(root)}:
+        left_out.look_at(folder)
+    for path in paths:
+        if not has_ending(path.name):
+            left_out.count(path)
+    return sorted(_found(root, path) for path in paths if has_ending(path.name))
 
 
 def _found(root: Path, path: Path, problem: str = "") -> Found:
     return Found(os.path.relpath(path, root) if path != root else ".", path, problem)
 
 
-def _is_inside(path: Path, left_out: set[str]) -> bool:
-    """Return whether a file is, or lies in, one of the paths left out."""
-    real = os.path.realpath(path)
-    return any(real == other or real.startswith(other + os.sep) for other in left_out)
+def _is_run(manifest: Path) -> bool:
+    try:
+        with manifest.open("rb") as file:
+            return "iem_jax" in json.loads(file.readline(1 << 20))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
-def _index_masks(folder: str | None, left_out: set[str]) -> dict[str, Path]:
+def _is_below(source: str, folder: str) -> bool:
+    real, other = os.path.realpath(source), os.path.realpath(folder)
+    return real.startswith(other + os.sep) and os.path.isdir(real)
+
+
+def _describe(ending: str) -> str:
+    package = package_for(ending)
+    return (printable(ending) or "without an ending") + (f" (need `pip install {package}`)" if package else "")
+
+
+def _index_masks(folder: str | None, left_out: LeftOut) -> dict[str, Path]:
     """Return ground truths by relative name, with and without the ending."""
     if folder is None:
         return {}
     root = Path(folder)
     if not root.is_dir():
         raise UsageError(f"`masks` must be a folder of ground truths, got {folder}.")
-    if _is_inside(root, left_out):
+    if left_out.holds(root):
         raise UsageError(f"`masks` must be a folder of ground truths, got {folder}, into which the run writes.")
     index: dict[str, Path] = {}
-    for item in sorted(walk(root, set())):
+    for item in sorted(walk(root, LeftOut((), ()))):
         if not item.problem:
             index.setdefault(os.path.splitext(item.relative)[0], item.path)
     return index

@@ -22,7 +22,7 @@ from iem_jax.data.sample import Sample
 from iem_jax.data.source import ReadError
 from iem_jax.data.truths import read_truth
 
-TRUNCATED = "truncated"  # a note
+TRUNCATED = "truncated, taken as far as it goes"  # a problem
 
 Item, Outcome = TypeVar("Item"), TypeVar("Outcome")
 
@@ -35,10 +35,11 @@ class Loaded:
       sample: what was to be read.
       image: the picture, uint8 RGB if it comes from a file, or None if it cannot be read.
       ground_truth: its foreground, or None if there is none that can be read.
-      problem: why the picture (image None) or the ground truth (image given) cannot be read, else "".
+      problem: why the picture (image None) or the ground truth (image given) cannot be read, or that the picture is not
+        whole, else "".
       placement: how to bring the mask to the picture's own size; None if it stays as it is.
       turn: how the stored picture was turned to stand upright.
-      notes: what a person should know: TRUNCATED, and those of `Truth`.
+      notes: those of `Truth`.
     """
 
     sample: Sample
@@ -67,8 +68,9 @@ def load_sample(sample: Sample, size: int, fit: str | None = None) -> Loaded:
     try:
         truth, notes = _load_truth(loaded, size)
     except ReadError as error:
-        return dataclasses.replace(loaded, problem=f"ground truth {error}")
-    return dataclasses.replace(loaded, ground_truth=truth, notes=loaded.notes | notes)
+        problems = [loaded.problem] * bool(loaded.problem) + [f"ground truth {error}"]
+        return dataclasses.replace(loaded, problem="; ".join(problems))
+    return dataclasses.replace(loaded, ground_truth=truth, notes=notes)
 
 
 def _load_picture(sample: Sample, size: int, fit: str | None) -> Loaded:
@@ -77,8 +79,8 @@ def _load_picture(sample: Sample, size: int, fit: str | None) -> Loaded:
     small = read_with_turn(sample.image_path, (2 * size, 2 * size), sample.truncated)
     placement = place(small.size, size, fit)
     image = np.asarray(fit_image(small.picture, placement, size))
-    notes = frozenset({TRUNCATED} if small.is_truncated else ())
-    return Loaded(sample, image, placement=placement, turn=small.turn, notes=notes)
+    problem = TRUNCATED if small.is_truncated else ""
+    return Loaded(sample, image, problem=problem, placement=placement, turn=small.turn)
 
 
 def _load_truth(loaded: Loaded, size: int) -> tuple[Bool[np.ndarray, "h w"] | None, frozenset[str]]:
@@ -117,8 +119,18 @@ def load_samples(
     cache: DecodedCache | None = None,
     ahead: int = 64,
 ) -> Iterator[Loaded]:
-    """Read samples in threads, in their order, at most `ahead` of them before they are asked for."""
-    return in_threads(lambda sample: load_cached(sample, size, fit, cache), samples, ahead)
+    """Read samples in threads, in their order, at most `ahead` of them before they are asked for.
+
+    Whatever is wrong with one of them, memory that does not suffice for it included, becomes its `problem`.
+    """
+
+    def load(sample: Sample) -> Loaded:
+        try:
+            return load_cached(sample, size, fit, cache)
+        except Exception as error:
+            return Loaded(sample, problem=f"cannot be used: {error or type(error).__name__}")
+
+    return in_threads(load, samples, ahead)
 
 
 def in_threads(function: Callable[[Item], Outcome], items: Iterable[Item], ahead: int = 64) -> Iterator[Outcome]:

@@ -48,7 +48,9 @@ def _shorten(part: str) -> str:
     if len(data) <= LONGEST:
         return part
     stem, ending = os.path.splitext(part)
-    kept = os.fsencode(stem)[: LONGEST - 40].decode("utf-8", "ignore")
+    kept = stem[: LONGEST - 40]
+    while len(os.fsencode(kept)) > LONGEST - 40:
+        kept = kept[:-1]
     return f"{kept}~{hashlib.sha256(data).hexdigest()[:12]}{ending[:20]}"
 
 

@@ -54,4 +54,4 @@ class Original:
         else:
             sample = self._item.sample
             picture, _ = read_small(sample.image_path, (max(size), min(size)), sample.truncated)
-        return to_srgb(picture).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        return to_srgb(picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))

@@ -72,7 +72,7 @@ def read_with_turn(source: Source, at_least: Size, truncated: bool = False) -> S
             if image is not source:
                 image.close()  # its memory must be free before others take their share
     size = (height, width) if is_quarter(turn) else (width, height)
-    return Small(turned(small, turn), size, turn or stored_turn, is_truncated)
+    return Small(turned(small, turn), size, stored_turn if turn is None else turn, is_truncated)
 
 
 def read_original(source: Source, truncated: bool = False) -> Image.Image:

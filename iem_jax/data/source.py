@@ -16,9 +16,14 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 
 from iem_jax.data.damaged import finish_jpeg
+from iem_jax.data.kinds import open_image
+from iem_jax.data.sixteen import raw_modes, restore_depth
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | io.IOBase | Image.Image
 _LOCKS = tuple(threading.Lock() for _ in range(61))  # an object's is found by its identity
+
+
+LONGEST_SIDE, THINNEST = 500_000, 50_000  # pixels; how many times one side may be as long as the other
 
 
 class ReadError(Exception):
@@ -40,19 +45,26 @@ def open_picture(source: Source) -> Iterator[Image.Image]:
                     image.getexif()  # is kept, so that no two threads read it at once
             yield image
         else:
-            with _open(source) as file, Image.open(file) as image:
+            with _open(source) as file, open_image(file) as image:
+                _check_sides(*image.size)
                 yield image
     except ReadError:
         raise
     except FileNotFoundError as error:
         raise ReadError("file not found") from error
     except UnidentifiedImageError as error:
-        raise ReadError("not a picture, or of an unknown kind") from error
+        raise ReadError(str(error)) from error
     except Image.DecompressionBombError as error:
         raise ReadError("too many pixels to be decoded safely") from error
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
         reason = getattr(error, "strerror", None)
         raise ReadError(f"cannot be read: {reason}" if reason else f"cannot be decoded: {error}") from error
+
+
+def _check_sides(width: int, height: int) -> None:
+    """Refuse what Pillow needs many times the pixels' memory for: it holds an address a row."""
+    if max(width, height) > LONGEST_SIDE or max(width, height) > THINNEST * min(width, height):
+        raise ReadError(f"too long or too thin to be decoded safely: {width} x {height} pixels")
 
 
 def load(image: Image.Image, truncated: bool = False) -> Image.Image:
@@ -65,9 +77,10 @@ def load(image: Image.Image, truncated: bool = False) -> Image.Image:
     Raises:
       ReadError: pixels are missing.
     """
+    file, modes = getattr(image, "fp", None), raw_modes(image)
     try:
         image.load()
-        return image
+        return restore_depth(image, file, modes) if modes else image
     except OSError as error:
         if "truncated" not in str(error):
             raise

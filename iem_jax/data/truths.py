@@ -21,6 +21,11 @@ from iem_jax.data.source import ReadError, Source, load, open_picture
 
 ORIENTATIONS = ("upright", "stored")
 LOSSY, EITHER_WAY = "lossy", "either way"  # notes
+NOTES = {
+    LOSSY: "{} ground truths are of a kind that loses detail (JPEG): the object is from half of the greatest level on",
+    EITHER_WAY: "{} pictures are turned by their EXIF orientation, and their ground truths fit turned or not: taken as "
+    "upright (`--mask_orientation=stored` turns them with the pictures)",
+}
 INKS = ("CMYK", "YCbCr", "LAB", "HSV")  # modes in which 0 is no darkness
 JPEGS = ("JPEG", "MPO")
 MAYBE_LOSSY = ("WEBP", "AVIF", "JPEG2000", "HEIF", "JXL")
@@ -77,7 +82,8 @@ def find_object(image: Image.Image) -> tuple[Bool[np.ndarray, "h w"], bool]:
     if image.has_transparency_data:
         visible = np.asarray(image.convert("RGBA").getchannel("A")) != 0
         image = image.convert(image.mode[:-1]) if image.mode in ("RGBA", "LA") else image
-    pixels = np.nan_to_num(np.asarray(image))
+    pixels = np.asarray(image)
+    pixels = np.nan_to_num(pixels) if pixels.dtype.kind == "f" else pixels
     levels = pixels if pixels.ndim == 2 else pixels.max(axis=-1)
     is_lossy = kind in JPEGS or (kind in MAYBE_LOSSY and len(np.unique(levels)) > FEW)
     found = (levels != 0) & (levels >= levels.max() / 2) if is_lossy else levels != 0

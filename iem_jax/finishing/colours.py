@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -23,10 +22,25 @@ def fit_colours(image: Float[Array, "h w c"], side: Bool[Array, "h w"]) -> Colou
     mean = jnp.einsum("hw,hwc->c", weight, image, precision="highest")
     offset = image - mean[None, None]
     covariance = jnp.einsum("hw,hwc,hwd->cd", weight, offset, offset, precision="highest")
-    unit = jnp.eye(image.shape[-1], dtype=image.dtype)
-    factor = jnp.linalg.cholesky(covariance + NOISE * unit)
-    whiten = jax.scipy.linalg.solve_triangular(factor, unit, lower=True)
-    return Colours(mean, whiten, jnp.sum(jnp.log(jnp.diagonal(factor))))
+    whiten, log_scale = _whiten(covariance + NOISE * jnp.eye(image.shape[-1], dtype=image.dtype))
+    return Colours(mean, whiten, log_scale)
+
+
+def _whiten(covariance: Float[Array, "c c"]) -> tuple[Float[Array, "c c"], Float[Array, ""]]:
+    """Return the inverse of the Cholesky factor, and half the logarithm of the determinant.
+
+    By elimination: LAPACK would have to be found first, which takes a process longer than all that is done with it.
+    """
+    channels = covariance.shape[0]
+    rows, index = jnp.concatenate([covariance, jnp.eye(channels, dtype=covariance.dtype)], axis=1), jnp.arange(channels)
+    log_scale = jnp.zeros((), covariance.dtype)
+    for k in range(channels):
+        pivot = jnp.sqrt(rows[k, k])
+        row = rows[k] / pivot
+        below = jnp.where(index > k, rows[:, k] / pivot, 0)
+        rows = jnp.where((index == k)[:, None], row[None], rows - below[:, None] * row[None])
+        log_scale += jnp.log(pivot)
+    return rows[:, channels:], log_scale
 
 
 def log_density(image: Float[Array, "h w c"], colours: Colours) -> Float[Array, "h w"]:

@@ -5,15 +5,15 @@ each, decide anew about the pixels near the boundary: a pixel goes to the side t
 nearest neighbours, more likely. IEM itself, continued at each step, gives worse edges (benchmarks/RESOLUTION.md).
 
 The work is done on the host, in blocks of pixels; blocks without boundary nearby are left out. Beside the picture and
-its mask, memory holds the picture at half its size and a few blocks. The only long sums are sums of integers: the
-result does not depend on the number of threads.
+its mask, memory holds the picture at half its size and a few blocks. The only long sums are of whole numbers, exact in
+any order: the result does not depend on the number of threads.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, UInt8
+from jaxtyping import Bool, Float32, Float64, Int, UInt8
 from PIL import Image
 
 from iem_jax.config import UsageError
@@ -185,11 +185,11 @@ def _spread(values: Bool[np.ndarray, "n h w"], window: int) -> Bool[np.ndarray, 
 
 
 def _fit_ratio(level: Level, mask: Bool[np.ndarray, "H W"]) -> Ratio:
-    """Fit a Gaussian to the colours of each side; the samples' sums are of integers, hence exact."""
+    """Fit a Gaussian to the colours of each side; sums of grey levels and of their products are exact in float64."""
     height, width = mask.shape
     rows, columns = (((np.arange(SAMPLES) + 0.5) * side / SAMPLES).astype(int) for side in (height, width))
     size = (SAMPLES, SAMPLES)
-    samples = _stack([plane.resize(size, Image.Resampling.NEAREST) for plane in level]).astype(np.int64)
+    samples = _stack([plane.resize(size, Image.Resampling.NEAREST) for plane in level]).astype(np.float64)
     inside = mask[np.ix_(rows, columns)]
     means, precisions, scales = zip(*(_fit(samples[side]) for side in (inside, ~inside)), strict=True)
     middle = (means[0] + means[1]) / 2
@@ -201,7 +201,7 @@ def _fit_ratio(level: Level, mask: Bool[np.ndarray, "H W"]) -> Ratio:
     return Ratio(*(np.asarray(values, np.float32) for values in (middle, constant, linear, triangle)))
 
 
-def _fit(samples: Int[np.ndarray, "n c"]) -> tuple[np.ndarray, np.ndarray, float]:
+def _fit(samples: Float64[np.ndarray, "n c"]) -> tuple[np.ndarray, np.ndarray, float]:
     """Return mean and inverse covariance in grey levels, with `NOISE` added, and half the log determinant."""
     number, channels = max(len(samples), 1), samples.shape[1]
     mean = samples.sum(axis=0) / number if len(samples) else np.full(channels, 127.5)

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
+from iem_jax.data.colour import PROFILE
+
 OUTLINE = (255, 0, 200)
 TINT = 0.35  # weight of the outline's colour inside an overlay's mask
 MARGIN = 6
@@ -31,13 +33,14 @@ def find_outline(mask: Bool[np.ndarray, "h w"], width: int) -> Bool[np.ndarray, 
 
 
 def cut_out(picture: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
-    """Return the object as RGBA: outside of the mask transparent black, inside with the picture's own alpha.
+    """Return the object as RGBA: outside of the mask transparent black, inside the picture with its alpha and profile.
 
     Args:
       picture: RGB or RGBA.
       mask: where the object is.
     """
     result, (left, top, right, bottom) = Image.new("RGBA", picture.size), find_box(mask, 0)
+    result.info = {name: value for name, value in picture.info.items() if name == PROFILE}
     if right > left:
         inner = picture.crop((left, top, right, bottom)).convert("RGBA")
         result.paste(inner, (left, top), mask=_to_image(mask[top:bottom, left:right], 255))

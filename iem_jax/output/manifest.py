@@ -1,172 +1,190 @@
 """What is done in an output folder: manifest.jsonl, by which a run goes on after whatever ended it.
 
-The first line holds the settings, every other line the record of one picture whose files are all whole. Lines are
-only ever appended; a last line without its end was cut off by the end of a run and does not count. A run that comes
-to its end brings the lines into the order of the pictures.
+The first line holds the settings, every other one the record of a picture, or which tables a run began to write.
+Records are appended when all of their pictures' files are on the disk (`lines` says how each line is checked); where
+two are of one picture, the last one counts. A damaged line costs its own picture. A run that comes to its end brings
+the lines into the order of the pictures.
 """
 
+import array
 import contextlib
-import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
 from typing import IO, Any
 
-from iem_jax.config import UsageError
-from iem_jax.output.writer import FILES, FOLDERS, OutputError, Writer
+import numpy as np
+from jaxtyping import Int64
 
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks
-    fcntl = None
+from iem_jax.output.curves import Curve, Curves
+from iem_jax.output.durable import Appender
+from iem_jax.output.lines import Record, decode_line, encode_line, read_lines
+from iem_jax.output.writer import OutputError, Writer
 
 NAME = "manifest.jsonl"
-Record = dict[str, Any]
+FORMAT = 2
+
+
+def encode_head(settings: Mapping[str, Any]) -> bytes:
+    """Return the first line of the manifest of a run with these settings."""
+    return encode_line({"format": FORMAT, **settings})
 
 
 class Manifest:
-    """The records of one output folder, by name."""
+    """The records of one output folder, by the number of their picture in this run; a context manager.
 
-    def __init__(self, writer: Writer, settings: Mapping[str, Any], records: dict[str, Record], file: IO[bytes]):
-        """Go on with `records`, appending to `file`."""
-        self.records = records
-        self._writer, self._settings, self._file = writer, settings, file
+    They stay on the disk: in memory there are 16 bytes a picture.
+    """
 
-    def add(self, record: Record) -> None:
-        """Append the record of a picture whose files are written.
+    def __init__(self, writer: Writer, settings: Mapping[str, Any], names: Sequence[str]):
+        """Go on with the folder's records.
+
+        Args:
+          writer: of the output folder.
+          settings: all that the files depend on; those of the manifest.
+          names: of the pictures of this run, in order.
 
         Raises:
-          OutputError: it cannot be written, for instance because the disk is full.
+          OSError: a file cannot be read or written.
         """
+        self._writer, self._names = writer, names
+        self._head = encode_head(settings)
+        with contextlib.ExitStack() as files:
+            self._appender = files.enter_context(Appender(writer.folder / NAME))
+            self._file = files.enter_context((writer.folder / NAME).open("rb"))
+            index = _Index(self._file)
+            if index.end < self._appender.size:  # a last line that was cut off
+                self._appender.cut(index.end)
+            self._curves = files.enter_context(Curves(writer.folder, index.iterations))
+            self._files = files.pop_all()
+        self.tables = index.tables
+        checksums = np.array(index.checksums, np.uint64)
+        place = index.find(names)
+        self._offsets = np.where(place >= 0, np.array([*index.offsets, -1], np.int64)[place], -1)
+        self._rows = np.where(place >= 0, np.array([*self._curves.find(checksums), -1], np.int64)[place], -1)
+
+    def __enter__(self) -> "Manifest":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        self._files.close()
+
+    def __getitem__(self, number: int) -> tuple[Record, Curve | None] | None:
+        """Return the record of a picture and what was measured of it; None if there is none, or a damaged one."""
+        if self._offsets[number] < 0:
+            return None
+        self._file.seek(self._offsets[number])
         try:
-            self._file.write(_line(record))
+            record = decode_line(self._file.readline())
+        except ValueError:
+            return None
+        if record.get("name") != self._names[number] or ("curve" in record and self._rows[number] < 0):
+            return None
+        return record, self._curves.read(int(self._rows[number])) if "curve" in record else None
+
+    def add(self, numbers: Sequence[int], records: Sequence[Record], curves: Sequence[Curve | None]) -> None:
+        """Append the records of pictures whose files are on the disk; returns when they are there, too.
+
+        Raises:
+          OutputError: they cannot be written, for instance because the disk is full; none of them counts then.
+        """
+        measured = [(number, curve) for number, curve in zip(numbers, curves, strict=True) if curve is not None]
+        try:
+            if measured:
+                first = self._curves.append([curve for _, curve in measured])
+                self._curves.sync()
+                self._rows[[number for number, _ in measured]] = np.arange(first, first + len(measured))
+            lines = [encode_line(record) for record in records]
+            start = self._append(lines)
         except OSError as error:
             raise OutputError(f"{self._writer.folder / NAME} cannot be written: {error.strerror}") from error
-        self.records[record["name"]] = record
+        self._offsets[list(numbers)] = start + np.cumsum([0, *map(len, lines[:-1])])
 
-    def finish(self, names: Iterable[str]) -> None:
-        """Write the records of `names` anew, in that order, and forget others."""
-        lines = [self._settings, *(self.records[name] for name in names if name in self.records)]
-        self._writer.write(NAME, lambda file: file.writelines(map(_line, lines)))
+    def forget(self, number: int) -> None:
+        """Count a picture as not done; in the file from `finish` on."""
+        self._offsets[number] = -1
 
+    def name_tables(self, tables: Sequence[str]) -> None:
+        """Say which files about all pictures will be written now, so that they are known as the run's own.
 
-@contextlib.contextmanager
-def open_manifest(writer: Writer, settings: Mapping[str, Any], overwrite: bool) -> Iterator[Manifest]:
-    """Begin a run in the writer's folder, or go on with one; other runs are kept out during the block.
-
-    Args:
-      writer: of the output folder.
-      settings: all that the files depend on, as JSON knows it.
-      overwrite: remove what is there first, as far as it was written by this program.
-
-    Raises:
-      UsageError: the folder holds a run with other settings or files of unknown origin, or a run is working in it.
-    """
-    with lock_folder(writer.folder):
-        writer.remove_unfinished()
-        path = writer.folder / NAME
-        if overwrite:
-            _remove_all(writer)
-        if not path.exists():
-            _check_unused(writer.folder, overwrite)
-            writer.write(NAME, lambda file: file.write(_line(settings)))
-        records = _read(path, settings)
-        with open(path, "ab", buffering=0) as file:
-            yield Manifest(writer, settings, records, file)
-
-
-def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Check, before a run that begins with other work, that its folder holds no run that differs in these settings.
-
-    Raises:
-      UsageError: it does, or files of unknown origin.
-    """
-    path = folder / NAME
-    if not path.exists():
-        _check_unused(folder, False)
-        return
-    try:
-        with path.open("rb") as file:
-            found = json.loads(file.readline())
-    except ValueError:
-        found = None  # of a damaged one `open_manifest` will speak
-    if isinstance(found, dict):
-        _check_same(path, found, settings)
-
-
-def _read(path: Path, settings: Mapping[str, Any]) -> dict[str, Record]:
-    """Read the records of a run with the same settings; drops a last line that was cut off."""
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    try:
-        found, *records = map(json.loads, whole.splitlines())
-        by_name = {record["name"]: record for record in records}
-        if set(found) != set(settings):
-            raise ValueError("it is of another version")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged ({error}): give another `output_dir`, or `overwrite`.") from error
-    _check_same(path, found, settings)
-    if len(whole) < len(data):
-        os.truncate(path, len(whole))
-    return by_name
-
-
-def _check_same(path: Path, found: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    differing = [key for key, here in settings.items() if found.get(key) != here]
-    if differing:
-        named = "; ".join(f"{key} {found.get(key)!r} there, {settings[key]!r} here" for key in differing)
-        raise UsageError(
-            f"`output_dir` {path.parent} holds a run with other settings ({named}): give the same, "
-            "another folder, or `overwrite`."
-        )
-
-
-def _check_unused(folder: Path, overwrite: bool) -> None:
-    there = [name for name in (*FOLDERS, *FILES) if (folder / name).exists()]
-    if there and not overwrite:
-        raise UsageError(
-            f"`output_dir` {folder} holds {there[0]} but no {NAME} that says where it comes from: give another folder, "
-            "or `overwrite`."
-        )
-
-
-def _remove_all(writer: Writer) -> None:
-    """Remove the files of the pictures in the manifest, the tables, and folders that are empty then."""
-    path = writer.folder / NAME
-    for line in path.read_bytes().splitlines()[1:] if path.exists() else []:
-        with contextlib.suppress(ValueError, TypeError, KeyError, OutputError):  # of a damaged line nothing is known
-            name = json.loads(line)["name"]
-            for folder in FOLDERS:
-                for ending in (".png", ".jpg"):
-                    writer.path_of(f"{folder}/{name}{ending}").unlink(missing_ok=True)
-    for name in (*FILES, "figures/history.png", "figures/contact_sheet.png"):
-        (writer.folder / name).unlink(missing_ok=True)
-    for folder in FOLDERS:
-        for parent, _, _ in os.walk(writer.folder / folder, topdown=False):
-            with contextlib.suppress(OSError):  # not empty
-                os.rmdir(parent)
-
-
-@contextlib.contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder during the block.
-
-    Raises:
-      UsageError: one is working in it.
-    """
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+        Raises:
+          OutputError: it cannot be written.
+        """
+        if set(tables) <= set(self.tables):
+            return
+        self.tables = sorted({*self.tables, *tables})
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"`output_dir` {folder} is being written by another run: wait for it to end.") from error
-        yield
-    finally:
-        os.close(descriptor)
+            self._append([encode_line({"tables": self.tables})])
+        except OSError as error:
+            raise OutputError(f"{self._writer.folder / NAME} cannot be written: {error.strerror}") from error
+
+    def finish(self) -> None:
+        """Bring records and curves into the order of the pictures, and drop all others.
+
+        Raises:
+          OutputError: they cannot be written.
+        """
+        kept = np.flatnonzero(self._offsets >= 0)
+        rows = self._rows[kept]
+        self._curves.finish(self._writer, rows[rows >= 0])
+        offsets = self._offsets[kept]
+        extra = [encode_line({"tables": self.tables})] if self.tables else []
+        length = len(self._head) + sum(map(len, extra))
+        if not (np.diff(offsets) > 0).all() or self._size(offsets) + length != self._appender.size:
+            self._writer.write(NAME, lambda file: file.writelines([self._head, *self._kept(offsets), *extra]))
+
+    def _size(self, offsets: Int64[np.ndarray, " n"]) -> int:
+        return sum(map(len, self._kept(offsets)))
+
+    def _kept(self, offsets: Int64[np.ndarray, " n"]) -> Iterator[bytes]:
+        for offset in offsets:
+            self._file.seek(offset)
+            yield self._file.readline()
+
+    def _append(self, lines: Sequence[bytes]) -> int:
+        start = self._appender.append(b"".join(lines))
+        self._appender.sync()
+        return start
 
 
-def _line(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, allow_nan=True).encode() + b"\n"
+class _Index:
+    """Where the records of a manifest begin, by their names."""
+
+    def __init__(self, file: IO[bytes]):
+        """Read all lines, from the file's beginning."""
+        self.offsets, self.checksums, self._keys = array.array("q"), array.array("Q"), array.array("Q")
+        self.tables: list[str] = []
+        self.iterations: int | None = None
+        self.end = 0
+        file.seek(0)
+        for offset, line in read_lines(file):
+            self.end = offset + len(line)
+            with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):  # a damaged one
+                self._take(offset, decode_line(line))
+
+    def _take(self, offset: int, record: Record) -> None:
+        if "tables" in record:
+            self.tables = [name for name in record["tables"] if isinstance(name, str)]
+        if not isinstance(record.get("name"), str):
+            return
+        checksum = int(record["curve"], 16) if "curve" in record else 0
+        if "curve" in record:
+            self.iterations = self.iterations or int(record["iterations"])
+        self.checksums.append(checksum)
+        self._keys.append(_key(record["name"]))
+        self.offsets.append(offset)
+
+    def find(self, names: Sequence[str]) -> Int64[np.ndarray, " n"]:
+        """Return the place of each name's last record among `offsets`, -1 for names without one."""
+        keys = np.array(self._keys, np.uint64)
+        wanted = np.fromiter(map(_key, names), np.uint64, len(names))
+        if not len(keys):
+            return np.full(len(names), -1, np.int64)
+        order = np.argsort(keys, kind="stable")
+        place = np.searchsorted(keys[order], wanted, side="right") - 1
+        return np.where(keys[order][place] == wanted, order[place], -1)
+
+
+def _key(name: str) -> int:
+    data = name.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")

@@ -2,15 +2,16 @@
 
 import importlib.util
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from iem_jax.config import UsageError
 from iem_jax.output.figures import grid
-from iem_jax.output.writer import Writer
+from iem_jax.output.writer import PATTERNS, Writer
 
 SCORES = {"iou": "IoU", "dice": "DICE", "accuracy": "accuracy", "miou": "mIoU"}
 COLUMNS = 8  # pictures in a row of the contact sheet
@@ -48,23 +49,29 @@ def plot_history(history: Sequence[Mapping[str, Any]]) -> bytes:
     return data.getvalue()
 
 
-def rank_sheet(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Image.Image | None:
+def rank_sheet(folder: Path, rows: Iterable[Mapping[str, Any]]) -> Image.Image | None:
     """Return a contact sheet of thumbnails with a row each of the best, the middle and the worst pictures.
 
-    They are ranked by IoU, or by InpError where there is no ground truth at all; None if no picture has a rank.
+    They are ranked by IoU, or by InpError where there is no ground truth at all; None if no picture has a rank. `rows`
+    are gone through several times.
     """
     key = "iou" if any(row.get("iou", -1) >= 0 for row in rows) else "inp_error"
-    names = [row["name"] for row in sorted(rows, key=lambda row: -row.get(key, -1)) if row.get(key, -1) >= 0]
-    names = [name for name in names if (folder / f"thumbnails/{name}.jpg").is_file()]
-    if not names:
+    ranked = (row for row in rows if row.get(key, -1) >= 0 and _path(folder, row["name"]).is_file())
+    ranks = np.fromiter((row[key] for row in ranked), np.float64)
+    if not len(ranks):
         return None
-    start = max((len(names) - COLUMNS) // 2, 0)
-    chosen = [names[:COLUMNS], names[start : start + COLUMNS], names[-COLUMNS:]]
+    order = np.argsort(-ranks, kind="stable")
+    start = max((len(order) - COLUMNS) // 2, 0)
     # With few pictures the three rows would be the same.
-    return grid([[_open(folder, name) for name in row] for row in (chosen if len(names) > COLUMNS else chosen[:1])])
+    parts = [slice(COLUMNS), slice(start, start + COLUMNS), slice(-COLUMNS, None)][: 3 if len(order) > COLUMNS else 1]
+    chosen = [order[part].tolist() for part in parts]
+    wanted = {index for part in chosen for index in part}
+    ranked = (row for row in rows if row.get(key, -1) >= 0 and _path(folder, row["name"]).is_file())
+    names = {index: row["name"] for index, row in enumerate(ranked) if index in wanted}
+    return grid([[_open(folder, names[index]) for index in part] for part in chosen])
 
 
-def write_figures(writer: Writer, history: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> None:
+def write_figures(writer: Writer, history: Sequence[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write figures/history.png and figures/contact_sheet.png, as far as there are numbers."""
     if history:
         writer.write("figures/history.png", lambda file: file.write(plot_history(history)))
@@ -73,6 +80,10 @@ def write_figures(writer: Writer, history: Sequence[Mapping[str, Any]], rows: Se
         writer.write_image("figures/contact_sheet.png", sheet)
 
 
+def _path(folder: Path, name: str) -> Path:
+    return folder / PATTERNS["thumbnails"].format(name)
+
+
 def _open(folder: Path, name: str) -> Image.Image:
-    with Image.open(folder / f"thumbnails/{name}.jpg") as image:
+    with Image.open(_path(folder, name)) as image:
         return image.convert("RGB").resize((2 * 160, 160), Image.Resampling.BICUBIC)

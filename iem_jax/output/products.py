@@ -1,8 +1,8 @@
 """What is written for one picture: its mask, and what the flags ask for."""
 
 import math
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from iem_jax.data.original import Original
 from iem_jax.data.truths import read_truth
 from iem_jax.finishing.edges import restore_refined
 from iem_jax.output.figures import LONGEST_JPEG, cut_out, fit_inside, fit_mask, overlay, strip, thumbnail
-from iem_jax.output.writer import Writer
+from iem_jax.output.writer import PATTERNS, OutputError, Writer, Written
 
 TILE = 384  # long side in pixels of a picture in a panel
 THUMBNAIL = 192
@@ -43,36 +43,61 @@ class Products:
     def __init__(self, writer: Writer, wanted: Collection[str], resolution: str, config: IEMConfig, device: jax.Device):
         """Take what is wanted besides masks, of what resolution, and what panels are inpainted with."""
         self._writer, self._resolution, self._iem, self._device = writer, resolution, config, device
-        self._wanted: dict[str, Callable[[Subject], Image.Image] | None] = {"masks/{}.png": None}  # first, and always
         makers = {
-            "cutouts/{}.png": ("cutouts", self._cut_out),
-            "overlays/{}.jpg": ("overlays", self._overlay),
-            "panels/{}.jpg": ("panels", self._panel),
-            "thumbnails/{}.jpg": ("report", self._thumbnail),
+            "cutouts": ("cutouts", self._cut_out),
+            "overlays": ("overlays", self._overlay),
+            "panels": ("panels", self._panel),
+            "thumbnails": ("report", self._thumbnail),
         }
-        for pattern, (name, make) in makers.items():
-            if name in wanted or (name == "report" and "figures" in wanted):
-                self._wanted[pattern] = make
+        self._makers: dict[str, Callable[[Subject], Image.Image]] = {
+            kind: make
+            for kind, (name, make) in makers.items()
+            if name in wanted or (name == "report" and "figures" in wanted)
+        }
 
-    def are_complete(self, name: str) -> bool:
-        """Return whether all files of a picture are there."""
-        return all(self._writer.path_of(pattern.format(name)).is_file() for pattern in self._wanted)
+    def are_whole(self, name: str, files: Any) -> bool:
+        """Return whether all files of a picture that are wanted are there as they were written.
 
-    def write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> str:
+        Args:
+          name: of the picture.
+          files: what a record says of them; anything else counts as nothing.
+        """
+        if not isinstance(files, dict) or not {"masks", *self._makers} <= set(files):
+            return False
+        return self.are_there(name, {"masks": files["masks"]}, by_bytes=True) and self.are_there(name, files)
+
+    def are_there(self, name: str, files: Mapping[str, Any], by_bytes: bool = False) -> bool:
+        """Return whether the files of a picture are there with their sizes, or with their bytes."""
+        return all(
+            kind in PATTERNS
+            and isinstance(written, list | tuple)
+            and len(written) == 2
+            and self._writer.is_whole(PATTERNS[kind].format(name), Written(*written), by_bytes)
+            for kind, written in files.items()
+        )
+
+    def write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> tuple[dict[str, Written], str]:
         """Write all files of a picture.
 
         Returns:
-          Why some are missing, for instance because the picture has gone meanwhile, else "".
+          What was written, and why some are missing, for instance because the picture has gone meanwhile, else "".
 
         Raises:
           OutputError: a file cannot be written.
         """
         width, height = item.placement.picture_size if item.placement else (0, 0)
+        files: dict[str, Written] = {}
         with DECODING.share(width * height):
-            return self._write(item, np.asarray(found))
+            try:
+                problem = self._write(item, np.asarray(found), files)
+            except OutputError:
+                raise
+            except Exception as error:  # whatever is wrong with one picture, the others are done
+                problem = f"files: {type(error).__name__}: {error}"
+        return files, problem
 
-    def _write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> str:
-        original, problem = Original(item), ""
+    def _write(self, item: Loaded, found: Bool[np.ndarray, "h w"], files: dict[str, Written]) -> str:
+        original, problem, name = Original(item), "", item.sample.name
         try:
             mask = self._restore(item, found, original)
         except (ReadError, MemoryError) as error:
@@ -81,16 +106,16 @@ class Products:
         written = mask
         if item.placement is not None and self._resolution == "model":
             written = cut(found, item.placement.box)
-        self._writer.write_mask(item.sample.name, written)
+        files["masks"] = self._writer.write_mask(name, written)
         subject = Subject(item, found, original, mask)
-        for pattern, make in self._wanted.items():
-            if make is None or problem:
-                continue
+        for kind, make in self._makers.items():
+            if problem:
+                break
             try:
                 image = make(subject)
             except (ReadError, MemoryError) as error:
-                return f"{pattern.split('/')[0]}: {error or 'not enough memory'}"
-            self._writer.write_image(pattern.format(item.sample.name), image)
+                return f"{kind}: {error or 'not enough memory'}"
+            files[kind] = self._writer.write_image(PATTERNS[kind].format(name), image, kept=False)
         return problem
 
     def _restore(self, item: Loaded, found: Bool[np.ndarray, "h w"], original: Original) -> Bool[np.ndarray, "H W"]:
@@ -127,7 +152,9 @@ class Products:
         return strip(tiles)
 
     def _thumbnail(self, subject: Subject) -> Image.Image:
-        picture = _preview(subject, THUMBNAIL)
+        placement = subject.item.placement
+        largest = max(placement.picture_size if placement else subject.found.shape)
+        picture = _preview(subject, min(THUMBNAIL, largest))
         return thumbnail(picture, fit_mask(subject.mask, picture.size))
 
 

@@ -2,7 +2,8 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,18 @@ from jaxtyping import Float, Integer
 
 from iem_jax.core.solver import STATUSES
 from iem_jax.data.loader import Loaded
-from iem_jax.evaluation.metrics import SCORES, Scores, scores_from_counts
+from iem_jax.evaluation.metrics import SCORES, scores_from_counts
 from iem_jax.finishing.judging import Judged
+from iem_jax.output.curves import Curve, identify_curve, pack_curve, unpack_curve
 from iem_jax.segmenter.found import FAILED, UNCERTAIN, VALID, status_and_confidence
+
+KNOWN = (*STATUSES, UNCERTAIN, FAILED)
+BLOCK = 64  # pictures scored at a time
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One picture's numbers; the scores are worked out when they are asked for, since they are many.
+    """One picture's numbers; scores are worked out when they are asked for, since they are many.
 
     Attributes:
       name: of the sample.
@@ -43,17 +48,14 @@ class Result:
     pixels: int = 0
 
     @property
-    def scores(self) -> Scores | None:
-        """Fields (T,), of the mask after each iteration; None without a ground truth, NaN if it is empty or full."""
-        if self.area is None or self.overlap is None:
-            return None
-        area, overlap = (np.asarray(x, np.float64) for x in (self.area, self.overlap))
-        return scores_from_counts(area, overlap, float(self.truth_area), self.pixels)
-
-    @property
     def is_scored(self) -> bool:
         """Whether there are scores, and not NaN."""
         return self.overlap is not None and 0 < self.truth_area < self.pixels
+
+    def shortened(self) -> "Result":
+        """Return the result without what was before the last iteration."""
+        arrays = {key: getattr(self, key) for key in ("inp_error", "area", "overlap")}
+        return dataclasses.replace(self, **{key: None if x is None else x[-1:].copy() for key, x in arrays.items()})
 
 
 def make_result(item: Loaded, judged: Judged | None) -> Result:
@@ -75,78 +77,160 @@ def make_result(item: Loaded, judged: Judged | None) -> Result:
     return dataclasses.replace(numbers, overlap=overlap, truth_area=truth_area, pixels=pixels)
 
 
-def to_record(result: Result) -> dict[str, Any]:
-    """Return a result as JSON knows it; `from_record` brings it back to the bit."""
-    record = dataclasses.asdict(result)
-    for key in ("inp_error", "area", "overlap"):
-        value = record[key]
-        if value is not None and value.dtype.kind == "f":
-            record[key] = [float(str(number)) for number in value]  # the shortest text that is this float32
-        elif value is not None:
-            record[key] = value.tolist()
-    return record
+def to_record(result: Result) -> tuple[dict[str, Any], Curve | None]:
+    """Return a result as JSON knows it, and as a row of curves.bin; `from_record` brings it back to the bit."""
+    plain = ("name", "status", "problem", "confidence", "truth_area", "pixels")
+    record: dict[str, Any] = {key: value for key in plain if (value := getattr(result, key)) not in (None, "", 0)}
+    if result.confidence is not None:
+        record["confidence"] = result.confidence  # be it 0
+    if result.inp_error is None or result.area is None:
+        return record, None
+    curve = pack_curve(result.inp_error, result.area, result.overlap)
+    return record | {"iterations": curve.shape[1], "curve": f"{identify_curve(curve.tobytes()):016x}"}, curve
 
 
-def from_record(record: Mapping[str, Any]) -> Result:
+def from_record(record: Mapping[str, Any], curve: Curve | None) -> Result:
     """Return the result that `to_record` made a record of.
 
     Raises:
       KeyError, TypeError, ValueError: it made no such record.
     """
-    kinds = {"inp_error": np.float32, "area": np.int32, "overlap": np.int32}
-    fields: dict[str, Any] = {field.name: record[field.name] for field in dataclasses.fields(Result)}
-    for key, kind in kinds.items():
-        fields[key] = None if fields[key] is None else np.array(fields[key], kind)
-    return Result(**fields)
+    name, status, problem = texts = (record["name"], record["status"], record.get("problem", ""))
+    numbers = [record.get("truth_area", 0), record.get("pixels", 0)]
+    confidence = record.get("confidence")
+    if not all(isinstance(text, str) for text in texts) or status not in KNOWN:
+        raise TypeError("names and statuses are texts")
+    if not all(type(number) is int and 0 <= number < 2**53 for number in numbers):
+        raise TypeError("pixels are counted in integers")
+    if confidence is not None and (not isinstance(confidence, int | float) or isinstance(confidence, bool)):
+        raise TypeError("a confidence is a number")
+    if (curve is None) != (status == FAILED):
+        raise ValueError("all pictures but those that failed have curves")
+    result = Result(name, status, problem, None if confidence is None else float(confidence))
+    if curve is None:
+        return result
+    inp_error, area, overlap = unpack_curve(curve)
+    measured = dataclasses.replace(result, inp_error=inp_error, area=area)
+    if overlap is None:
+        return measured
+    return dataclasses.replace(measured, overlap=overlap, truth_area=numbers[0], pixels=numbers[1])
 
 
 def metrics_rows(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     """Yield the final numbers of each picture."""
-    for result in results:
-        row: dict[str, Any] = {"name": result.name, "status": result.status}
-        if result.inp_error is not None:
-            row |= {"inp_error": float(result.inp_error[-1]), "confidence": result.confidence}
-        if (scores := result.scores) is not None:
-            row |= {key: float(value[-1]) for key, value in scores._asdict().items() if key != "miou"}
-        yield row
+    for block in _blocks(results):
+        scores = iter(_score(block, slice(-1, None)))
+        for result in block:
+            row: dict[str, Any] = {"name": result.name, "status": result.status}
+            if result.inp_error is not None:
+                row |= {"inp_error": float(result.inp_error[-1]), "confidence": result.confidence}
+            if result.overlap is not None:
+                values = zip(SCORES, next(scores)[:, 0].tolist(), strict=True)
+                row |= {key: value for key, value in values if key != "miou"}
+            yield row
 
 
-def history_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return the means over valid pictures after each iteration; no scores where no picture has a ground truth."""
-    valid = [result for result in results if result.status in VALID]
-    if not valid:
-        return []
-    columns: dict[str, Any] = {"inp_error": _mean(result.inp_error for result in valid)}
-    scored = [result for result in valid if result.is_scored]
-    if scored:
-        means = _mean(np.stack(list(result.scores or ())) for result in scored)
-        columns |= dict(zip(SCORES, means, strict=True))
-    return [
-        {"iteration": iteration} | {key: float(column[iteration]) for key, column in columns.items()}
-        for iteration in range(len(columns["inp_error"]))
-    ]
+class Means:
+    """Means over valid pictures after each iteration, as running sums: a million pictures need no more than 64."""
+
+    def __init__(self, results: Iterable[Result] = ()):
+        """Begin with some."""
+        self._waiting: list[Result] = []
+        self._sums: dict[str, Any] = {"inp_error": np.zeros(()), "scores": np.zeros(())}
+        self._numbers = dict.fromkeys(self._sums, 0)
+        for result in results:
+            self.add(result)
+
+    def add(self, result: Result) -> None:
+        """Count a picture in, in the order of the run: sums depend on it in their last bit."""
+        if result.status in VALID:
+            self._waiting.append(result)
+            if len(self._waiting) == BLOCK:
+                self._sum()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row an iteration; no scores where no picture has a ground truth."""
+        self._sum()
+        if not self._numbers["inp_error"]:
+            return []
+        means = {key: self._sums[key] / number for key, number in self._numbers.items() if number}
+        columns = {"inp_error": means["inp_error"]}
+        if "scores" in means:
+            columns |= dict(zip(SCORES, means["scores"], strict=True))
+        return [
+            {"iteration": iteration} | {key: float(column[iteration]) for key, column in columns.items()}
+            for iteration in range(len(columns["inp_error"]))
+        ]
+
+    def _sum(self) -> None:
+        found = {
+            "inp_error": [result.inp_error for result in self._waiting],
+            "scores": _score([result for result in self._waiting if result.is_scored], slice(None)),
+        }
+        self._waiting = []
+        for key, arrays in found.items():
+            if len(arrays):
+                first = [np.broadcast_to(self._sums[key], arrays[0].shape)]
+                # One after the other: `sum` would group them, which gives other last bits.
+                self._sums[key] = np.add.accumulate(np.stack([*first, *arrays]).astype(np.float64))[-1]
+                self._numbers[key] += len(arrays)
+
+
+def history_rows(results: Iterable[Result]) -> list[dict[str, Any]]:
+    """Return the means over valid pictures after each iteration."""
+    return Means(results).rows()
+
+
+def _score(results: Iterable[Result], iterations: slice) -> Float[np.ndarray, "n scores t"]:
+    """Return the scores of those results that have any, `SCORES` in their order, after some of the iterations."""
+    scored = [result for result in results if result.overlap is not None]
+    if not scored:
+        return np.zeros((0, len(SCORES), 0))
+    rows = ([getattr(result, key)[iterations] for result in scored] for key in ("area", "overlap"))
+    area, overlap = (np.stack(row).astype(np.float64) for row in rows)
+    truth, pixels = np.array([[[float(result.truth_area)], [float(result.pixels)]] for result in scored]).swapaxes(0, 1)
+    return np.stack(scores_from_counts(area, overlap, truth, pixels), axis=1)
+
+
+def _blocks(results: Iterable[Result]) -> Iterator[list[Result]]:
+    iterator = iter(results)
+    while block := list(itertools.islice(iterator, BLOCK)):
+        yield block
+
+
+class Counts:
+    """How many pictures ended how, as they come."""
+
+    def __init__(self, results: Iterable[Result] = ()):
+        """Begin with some."""
+        self._statuses: collections.Counter[str] = collections.Counter()
+        self.reasons: collections.Counter[str] = collections.Counter()
+        self._scored = 0
+        for result in results:
+            self.add(result)
+
+    def add(self, result: Result) -> None:
+        """Count a picture in."""
+        self._statuses[result.status] += 1
+        self._scored += result.is_scored
+        if result.status == FAILED:
+            self.reasons[result.problem.split(":")[0]] += 1
+
+    @property
+    def failed(self) -> int:
+        """Pictures that could not be used."""
+        return self._statuses[FAILED]
+
+    def by_status(self) -> dict[str, int]:
+        """Return pictures by status, and how many have scores."""
+        return {
+            "pictures": self._statuses.total(),
+            **{name: self._statuses[name] for name in (STATUSES[0], UNCERTAIN, *STATUSES[1:], FAILED)},
+            "scored": self._scored,
+        }
 
 
 def history_line(row: dict[str, Any]) -> str:
     """Return the line that the reference prints for an iteration."""
     line = f"\tIter {row['iteration']:>3}: InpError {row['inp_error']:.3f}"
     return line + (f" IoU {row['iou']:.3f} DICE {row['dice']:.3f}" if "iou" in row else "")
-
-
-def count_statuses(results: Sequence[Result]) -> dict[str, int]:
-    """Count pictures by status, and those that have scores."""
-    counts = collections.Counter(result.status for result in results)
-    scored = sum(result.is_scored for result in results)
-    return {
-        "pictures": len(results),
-        **{name: counts[name] for name in (STATUSES[0], UNCERTAIN, *STATUSES[1:], FAILED)},
-        "scored": scored,
-    }
-
-
-def _mean(arrays: Iterable[Any]) -> np.ndarray:
-    """Average in float64, one array at a time, so that a million pictures need no more memory than two."""
-    total, number = np.zeros(()), 0
-    for array in arrays:
-        total, number = total + np.asarray(array, np.float64), number + 1
-    return total / number

@@ -4,12 +4,16 @@ A checkpoint holds `network` (the averaged weights, what predicts) and `training
 beside them the settings that both depend on.
 """
 
+import contextlib
 import dataclasses
+import errno
 import json
+import logging
+import os
 import shutil
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -59,8 +63,12 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._checkpointer.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._checkpointer.close()
+            return
+        with contextlib.suppress(Exception), _quiet():  # it would say the same error again
+            self._checkpointer.close()
 
     @property
     def latest(self) -> Path | None:
@@ -73,6 +81,7 @@ class Checkpoints:
 
         Raises:
           KeyboardInterrupt: Ctrl-C was pressed meanwhile; the checkpoint is whole.
+          OSError: it cannot be written, for instance because the disk is full; the one before is whole.
         """
         step = int(state.step)
         if self._checkpointer.latest is None or self._checkpointer.latest.step < step:
@@ -80,8 +89,16 @@ class Checkpoints:
             _finish_whatever_comes(lambda: self._write(step, parts))
 
     def _write(self, step: int, parts: dict[str, Any]) -> None:
-        self._checkpointer.save_checkpointables(step, parts, force=True, custom_metadata=self._settings)
-        _write_checksums(self.folder / str(step))
+        path = self.folder / str(step)
+        try:
+            _check_room(self.folder, parts)
+            with _quiet():
+                self._checkpointer.save_checkpointables(step, parts, force=True, custom_metadata=self._settings)
+            _write_checksums(path)
+        except Exception as error:  # orbax raises what the library below it does
+            reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+            full = os.strerror(errno.ENOSPC)
+            raise OSError(errno.EIO, full if full in reason else reason, str(path)) from error
 
     def restore(self) -> TrainState | None:
         """Read the last checkpoint; None if there is none.
@@ -187,13 +204,52 @@ def _read(path: Path, read: Callable[[], Any]) -> Any:
         raise _damaged(path) from error
 
 
+def _check_room(folder: Path, parts: dict[str, Any]) -> None:
+    """Check that a checkpoint fits on the disk: on a full one, orbax logs pages from several threads."""
+    needed = 65_536 + 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(parts))
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what libraries log of an error from standard error, where one sentence says it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def _write_checksums(path: Path) -> None:
-    """Write a checksum of each file of a checkpoint: of a damaged one, orbax logs pages from several threads."""
+    """Write a checksum of each file of a checkpoint, when all of them are on the disk.
+
+    Of a damaged one, orbax would log pages from several threads.
+    """
     files = sorted(file for file in path.rglob("*") if file.is_file())
     codes = {file.relative_to(path).as_posix(): zlib.crc32(file.read_bytes()) for file in files}
+    _sync([*files, *{file.parent for file in files}, path, path.parent])
     half_written = path / f".{CHECKSUMS}"
     half_written.write_text(json.dumps(codes))
+    _sync([half_written])
     half_written.replace(path / CHECKSUMS)
+    _sync([path])
+
+
+def _sync(paths: Iterable[Path]) -> None:
+    """Return when files and folders outlive a power cut."""
+    for path in paths:
+        if os.name == "nt" and path.is_dir():  # it knows no such thing
+            continue
+        descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that sync no folders
+                raise
+        finally:
+            os.close(descriptor)
 
 
 def _check_files(path: Path, part: str) -> None:

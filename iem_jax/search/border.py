@@ -47,7 +47,9 @@ def strip_distance(
     Detection at 80 FPS, ICCV 2015): a strip that holds the object may be wrong alone.
     """
     rows, columns = (axis[:, None] if i == 0 else axis[None, :] for i, axis in enumerate(places(valid)))
-    strips = jnp.stack([near & valid for near in (rows < STRIP, rows >= 1 - STRIP, columns < STRIP, columns >= 1 - STRIP)])
+    strips = jnp.stack(
+        [near & valid for near in (rows < STRIP, rows >= 1 - STRIP, columns < STRIP, columns >= 1 - STRIP)]
+    )
 
     def distance(strip: Bool[Array, "h w"]) -> Float[Array, "h w"]:
         weight = jnp.where(strip, jnp.maximum(background, LEAST_WEIGHT), 0)

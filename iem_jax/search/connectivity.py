@@ -79,9 +79,7 @@ def shortest_ways(edges: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return jax.lax.fori_loop(0, edges.shape[0], through, edges)
 
 
-def solve(
-    smooth: Float[Array, "n n"], pull: Float[Array, " n"], right: Float[Array, " n"]
-) -> Float[Array, " n"]:
+def solve(smooth: Float[Array, "n n"], pull: Float[Array, " n"], right: Float[Array, " n"]) -> Float[Array, " n"]:
     """Solve (D - W + diag(pull)) s = right, D the row sums of W = smooth: conjugate gradients, scaled by the diagonal."""
     diagonal = jnp.maximum(jnp.sum(smooth, axis=1) + pull, 1e-6)
 

@@ -24,9 +24,7 @@ def stretch(values: Float[Array, "h w"], valid: Bool[Array, "h w"]) -> Float[Arr
     return jnp.where(valid, (values - lowest) / jnp.maximum(highest - lowest, 1e-6), 0)
 
 
-def to_blocks(
-    values: Float[Array, "h w c"], valid: Bool[Array, "h w"], side: int
-) -> Float[Array, "s s c"]:
+def to_blocks(values: Float[Array, "h w c"], valid: Bool[Array, "h w"], side: int) -> Float[Array, "s s c"]:
     """Return the means of side x side blocks of the box around the valid pixels; 0 for a block without any."""
     rows, columns = (
         (jnp.floor(axis * side)[None, :] == jnp.arange(side)[:, None]).astype(values.dtype) for axis in places(valid)

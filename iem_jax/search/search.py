@@ -21,7 +21,15 @@ from iem_jax.core.masks import centred_square
 from iem_jax.core.objective import closed_form_gradient, make_foreground
 from iem_jax.core.solver import EMPTY, FULL, OK, IEMInfo, Segmentation, init
 from iem_jax.search.border import border_log_odds
-from iem_jax.search.colour_model import ColourModel, colour_bins, colour_log_odds, harden, make_colour_model, place_log_odds, pool
+from iem_jax.search.colour_model import (
+    ColourModel,
+    colour_bins,
+    colour_log_odds,
+    harden,
+    make_colour_model,
+    place_log_odds,
+    pool,
+)
 from iem_jax.search.places import enlarge, places
 from iem_jax.search.polish import LEAST
 from iem_jax.search.smoothing import fit_smoothly, make_bonds, smooth_odds

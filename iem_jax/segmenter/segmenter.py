@@ -51,6 +51,7 @@ class Segmenter:
       platform: "cpu", "gpu" or "tpu"; by default JAX's choice.
       devices: how many of its devices share the work; by default all.
       early_finish: of "paper": stop working on pictures whose mask repeats itself; no influence on the masks.
+      truncated: take what is there of a picture whose file ends too early; `Found.problem` says so.
 
     Example:
       >>> picture = np.full((60, 40, 3), 90, np.uint8)
@@ -71,6 +72,7 @@ class Segmenter:
     platform: str | None = None
     devices: int | None = None
     early_finish: bool = True
+    truncated: bool = False
 
     def __post_init__(self) -> None:
         """Check the settings.
@@ -142,8 +144,10 @@ class Segmenter:
         Yields:
           What became of each, in order; one that cannot be used has status "failed" and says why.
         """
-        loaded = in_threads(self._load, name_sources(pictures))
-        yield from in_threads(lambda pair: self._finish(*pair), segment_stream(loaded, self.computing))
+        loaded = in_threads(self._load, name_sources(pictures, self.truncated))
+        number = len(pictures) if isinstance(pictures, Sequence) else None
+        results = segment_stream(loaded, self.computing, number=number)
+        yield from in_threads(lambda pair: self._finish(*pair), results)
 
     def load(self, picture: Any, name: str | None = None) -> Loaded:
         """Read one picture and bring it into a square, without JAX: for pipelines that read in processes of their own.
@@ -151,12 +155,12 @@ class Segmenter:
         Returns:
           For `finish`; pickles. If the picture cannot be used, `image` is None and `problem` says why.
         """
-        sample = next(name_sources([picture]))
+        sample = next(name_sources([picture], self.truncated))
         return self._load(sample if name is None else dataclasses.replace(sample, name=name))
 
     def finish(self, items: Sequence[Loaded]) -> list[Found]:
         """Segment pictures that `load` has read, and bring their masks to the pictures' own size."""
-        results = segment_stream(items, self.computing, few=len(items))
+        results = segment_stream(items, self.computing, number=len(items))
         return list(in_threads(lambda pair: self._finish(*pair), results))
 
     def _load(self, sample: Sample) -> Loaded:
@@ -166,7 +170,7 @@ class Segmenter:
         status, confidence = status_and_confidence(judged)
         if judged is None or item.placement is None:
             return Found(item.sample.name, None, FAILED, None, item.problem)
-        square, problem = np.asarray(judged.mask), ""
+        square, problem = np.asarray(judged.mask), item.problem
         try:
             mask = cut(square, item.placement.box) if self.resolution == "model" else restore(item, square)
         except (ReadError, MemoryError) as error:

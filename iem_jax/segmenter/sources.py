@@ -20,8 +20,13 @@ from iem_jax.data.source import ReadError, hold
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of an 8-bit array's channels
 
 
-def name_sources(sources: Iterable[Any]) -> Iterator[Sample]:
-    """Give each source a name, and take what is in open files, which no other thread may read at the same time."""
+def name_sources(sources: Iterable[Any], truncated: bool = False) -> Iterator[Sample]:
+    """Give each source a name, and take what is in open files, which no other thread may read at the same time.
+
+    Args:
+      sources: pictures of any kind.
+      truncated: take what is there of those that end too early.
+    """
     for number, source in enumerate(sources):
         is_path = isinstance(source, str | os.PathLike)
         name = os.fspath(source) if is_path else str(number)
@@ -33,7 +38,7 @@ def name_sources(sources: Iterable[Any]) -> Iterator[Sample]:
                 source = hold(source)
             except ReadError as error:
                 problem = str(error)
-        yield Sample(os.fsdecode(name), source, problem=problem)
+        yield Sample(os.fsdecode(name), source, truncated=truncated, problem=problem)
 
 
 def load_source(sample: Sample, size: int, fit: str, colour: bool) -> Loaded:
@@ -70,6 +75,11 @@ def check_picture(array: np.ndarray) -> Shaped[np.ndarray, "h w c"]:
     channels = array[..., None] if array.ndim == 2 else array
     if channels.ndim != 3 or 0 in channels.shape:
         raise UsageError(f"`picture` must have shape (H, W) or (H, W, C), none of them 0, got {array.shape}.")
+    if array.ndim == 3 and array.shape[0] in MODES and min(array.shape[1:]) > max(MODES):
+        raise UsageError(
+            f"`picture` must have its channels last, (H, W, C), got {array.shape}: `np.moveaxis(picture, 0, -1)` "
+            "brings them there."
+        )
     if array.dtype == np.uint8:
         return channels
     if not np.issubdtype(array.dtype, np.floating):

@@ -20,6 +20,7 @@ from iem_jax.refine.network import segment_by_network
 from iem_jax.search.presets import segment_best
 
 PICTURES = {"cpu": 16}  # for each device and call, if a chunk is smaller
+FEW = (1, 4)  # chunks for each device, of calls that are smaller since there is no more; each size is compiled
 IN_FLIGHT = 3  # groups, so that a device that is done with one goes on with the next
 
 
@@ -73,7 +74,7 @@ class Computing:
 
 
 def segment_stream(
-    items: Iterable[Loaded], computing: Computing, clock: Clock | None = None, few: int | None = None
+    items: Iterable[Loaded], computing: Computing, clock: Clock | None = None, number: int | None = None
 ) -> Iterator[tuple[Loaded, Judged | None]]:
     """Segment pictures as they come.
 
@@ -81,12 +82,12 @@ def segment_stream(
       items: pictures, of one shape for the most part: where another begins, a group ends.
       computing: what to do with them.
       clock: takes the time.
-      few: how many there are, if they are few; a call need not be larger than that.
+      number: how many there are, if that is known: a call for a few is smaller.
 
     Yields:
       Each item, in order, with its unbatched result as NumPy arrays; None for an item without a picture.
     """
-    worker = _Worker(computing, Clock() if clock is None else clock, few)
+    worker = _Worker(computing, Clock() if clock is None else clock, number)
     in_flight: collections.deque[tuple[list[Loaded], Judged | None]] = collections.deque()
     for group in _groups(items, worker.group_size):
         in_flight.append((group, worker.start(group)))
@@ -118,16 +119,16 @@ def _groups(items: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
 class _Worker:
     """Segments groups of one shape, with one compiled program, in smaller chunks if memory runs out."""
 
-    def __init__(self, computing: Computing, clock: Clock, few: int | None):
+    def __init__(self, computing: Computing, clock: Clock, number: int | None):
         platform, size = computing.devices[0].platform, computing.config.size
         self.chunk_size = default_chunk_size(size, size, platform)
         each = max(PICTURES.get(platform, 0) // self.chunk_size, 1) * self.chunk_size
         if computing.model is not None:  # XLA's convolutions on CPUs are slow in a loop over chunks
             each = self.chunk_size = 1 if platform == "cpu" else self.chunk_size
         self.group_size = each * len(computing.devices)
-        if few is not None and few < self.group_size:
-            number = self.chunk_size * len(computing.devices)
-            self.group_size = max(-(-few // number), 1) * number
+        if number is not None:
+            sizes = [share * self.chunk_size * len(computing.devices) for share in FEW]
+            self.group_size = min([size for size in sizes if number <= size < self.group_size] or [self.group_size])
         self._computing, self._clock = computing, clock
 
     def start(self, group: list[Loaded]) -> Judged | None:

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def run(tmp_path: Path, cache: Path, *flags: str) -> tuple[str, bytes]:
 
 
 def programs(cache: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in cache.glob("iem_jax-*/programs-*/*-cache")}
+    return {path.name: path.read_bytes() for path in cache.glob("iem_jax-*/programs-*/*")}
 
 
 def mode(path: Path) -> int:
@@ -46,17 +47,23 @@ def test_second_process_compiles_nothing(tmp_path: Path):
     cache = tmp_path / "cache"
     first = run(tmp_path, cache)
     kept = programs(cache)
-    assert kept
+    assert {Path(name).suffix for name in kept} == {".program", ""}
     assert run(tmp_path, cache) == first == ("", first[1])
     assert programs(cache) == kept
     (own,) = cache.iterdir()
     assert {mode(own), mode(*own.iterdir())} == {0o700}
 
 
+def test_several_processes_at_once(tmp_path: Path):
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(run, tmp_path / str(number), tmp_path / "cache") for number in range(3)]
+    assert {job.result() for job in jobs} == {run(tmp_path, tmp_path / "cache", "--nocompilation_cache")}
+
+
 def test_damaged_programs_are_compiled_again(tmp_path: Path):
     cache = tmp_path / "cache"
     expected = run(tmp_path, cache)
-    for number, path in enumerate(sorted(cache.glob("iem_jax-*/programs-*/*-cache"))):
+    for number, path in enumerate(sorted(cache.glob("iem_jax-*/programs-*/*"))):
         content = path.read_bytes()
         middle = len(content) // 2
         path.write_bytes([content[:middle], b"", content[:middle] + b"\xff\x00" + content[middle + 2 :]][number % 3])

@@ -162,7 +162,7 @@ def test_a_picture_that_goes_away_is_a_problem_of_its_products_only(tmp_path, mo
     from iem_jax.data import original
     from iem_jax.data.images import ReadError
 
-    def gone(path):
+    def gone(path, truncated=False):
         raise ReadError("file not found")
 
     monkeypatch.setattr(original, "read_original", gone)

@@ -85,7 +85,7 @@ def test_batch_size_changes_only_the_printed_means(tmp_path: Path, capsys: pytes
         headings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Batch")]
         number = -(-96 // size)
         assert headings == [f"Batch {index + 1}/{number}" for index in range(number)]
-    assert len(contents(tmp_path / "out96")) == 99  # masks, tables, manifest
+    assert len(contents(tmp_path / "out96")) == 100  # masks, tables, manifest, curves
     assert contents(tmp_path / "out1") == contents(tmp_path / "out96")
     assert contents(tmp_path / "out7") == contents(tmp_path / "out96")
 
@@ -97,8 +97,8 @@ def test_order_changes_only_the_order_of_rows(tmp_path: Path):
     run(root, tmp_path / "shuffled")
     forward, shuffled = contents(tmp_path / "forward"), contents(tmp_path / "shuffled")
     assert [name for name in forward if forward[name] != shuffled[name]] in (
-        ["manifest.jsonl", "metrics.csv"],
-        ["history.csv", "manifest.jsonl", "metrics.csv"],
+        ["curves.bin", "manifest.jsonl", "metrics.csv"],
+        ["curves.bin", "history.csv", "manifest.jsonl", "metrics.csv"],
     )
     assert sorted(forward["metrics.csv"].splitlines()) == sorted(shuffled["metrics.csv"].splitlines())
 

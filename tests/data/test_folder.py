@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from drawings import draw_folder
+from drawings import draw, draw_folder
 
 from iem_jax.config import UsageError
+from iem_jax.data import folder
 from iem_jax.data.folder import list_images
 from iem_jax.data.names import name_pictures, printable, safe_path
 
@@ -159,3 +160,82 @@ def test_bad_masks(tmp_path):
         list_images(str(tmp_path), str(tmp_path / "absent"))
     with pytest.raises(UsageError, match="into which the run writes"):
         list_images(str(tmp_path), str(tmp_path / "out/masks"), [tmp_path / "out/masks"])
+
+
+def test_one_picture_without_a_known_ending_is_known_by_what_is_in_it(tmp_path):
+    draw(0).save(tmp_path / "IMG_1234", "JPEG")
+    draw(0).save(tmp_path / "b.dat", "PNG")
+    assert names(tmp_path / "IMG_1234") == ["IMG_1234"]
+    assert names(tmp_path / "b.dat") == ["b"]
+
+
+def test_what_is_left_out_is_counted_by_ending(tmp_path, monkeypatch):
+    touch(tmp_path, "a.jpg", "b.avif", "c.ppm", "d.MPO", "x.HEIC", "sub/y.heic", "notes.txt", "README", ".hidden.txt")
+    monkeypatch.setattr(folder, "endings", lambda: frozenset((".jpg", ".avif", ".ppm", ".mpo")))
+    monkeypatch.setattr(folder, "package_for", lambda ending: "pillow-heif" if ending == ".heic" else None)
+    for source in (str(tmp_path), f"{tmp_path}/**/*"):
+        lines = []
+        samples = list_images(source, tell=lines.append)
+        assert [sample.name for sample in samples] == ["a", "b", "c", "d"]
+        assert lines == [
+            f"left out of {source}, since they cannot be decoded: 2 .heic (need `pip install pillow-heif`), "
+            "1 without an ending, 1 .txt"
+        ]
+    lines.clear()
+    list_images(f"{tmp_path}/*.jpg", tell=lines.append)
+    assert lines == []
+    with pytest.raises(UsageError, match=r"x\.HEIC needs `pip install pillow-heif`"):
+        list_images(str(tmp_path / "x.HEIC"))
+
+
+def test_what_earlier_runs_wrote_is_left_out_and_said(tmp_path):
+    touch(tmp_path, "a.jpg", "old/masks/a.png", "old/summary.json", "old/mine.jpg", "x/deep/cutouts/a.png", "b/c.png")
+    touch(tmp_path, "now/masks/a.png", "b/masks/kept.png")
+    for run in ("old", "x/deep", "now"):
+        (tmp_path / run / "manifest.jsonl").write_text('{"iem_jax": "0.1.0"}\n')
+    (tmp_path / "b/manifest.jsonl").write_text("[1]\n")  # of some other program
+    written = ("masks", "cutouts", "summary.json", "manifest.jsonl")
+    own = [tmp_path / "now" / name for name in written]
+    for source in (tmp_path, f"{tmp_path}/**/*"):
+        lines = []
+        samples = list_images(str(source), None, own, written, lines.append)
+        assert [sample.name for sample in samples] == ["a", "b/c", "b/masks/kept", "old/mine"]
+        assert lines[0] == f"left out: what earlier runs wrote to {tmp_path / 'old'}, {tmp_path / 'x/deep'}"
+        assert "1 .jsonl" in lines[1]
+    assert names(tmp_path / "old/masks", None) == ["a"]  # whoever names them wants them
+
+
+def test_results_beside_the_pictures_are_left_out(tmp_path):
+    touch(tmp_path, "a.jpg", "masks/a.png")
+    (tmp_path / "manifest.jsonl").write_text('{"iem_jax": "0.1.0"}\n')
+    written = ("masks", "manifest.jsonl")
+    assert [sample.name for sample in list_images(str(tmp_path), None, (), written)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("source", "masks", "sentence"),
+    [
+        ("in", "in", "`masks` must be another folder than `images`, got .*in for both"),
+        ("in", "in/.", "`masks` must be another folder"),
+        ("in", "", "`masks` must be a path, got an empty one"),
+        ("", None, "`images` must be a path, got an empty one"),
+    ],
+)
+def test_paths_that_cannot_be_meant(tmp_path, source, masks, sentence):
+    touch(tmp_path, "in/a.jpg")
+    with pytest.raises(UsageError, match=sentence):
+        list_images(source and str(tmp_path / source), masks and f"{tmp_path}/{masks}")
+
+
+def test_masks_around_the_pictures(tmp_path):
+    touch(tmp_path, "in/a.jpg", "a.png")
+    (sample,) = list_images(str(tmp_path / "in"), str(tmp_path))
+    assert sample.mask_path == tmp_path / "a.png"
+
+
+def test_long_names_in_other_encodings_of_file_names(monkeypatch):
+    """Under a Latin-1 locale the name of a file in UTF-8 has a letter for each of its bytes."""
+    monkeypatch.setattr(os, "fsencode", lambda name: name.encode("latin-1"))
+    name = safe_path(("日" * 75).encode().decode("latin-1") + ".jpg")
+    assert name.endswith(".jpg")
+    assert len(name.encode("latin-1")) < 200

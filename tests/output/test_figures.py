@@ -7,15 +7,15 @@ import jax
 import numpy as np
 import pytest
 from drawings import draw, draw_truth
-from PIL import Image
+from PIL import Image, ImageCms
 
 from iem_jax.config import IEMConfig, UsageError
 from iem_jax.data.loader import load_sample
 from iem_jax.data.sample import Sample
-from iem_jax.output import products
+from iem_jax.output import products, writer
 from iem_jax.output.figures import cut_out, find_outline, fit_inside, fit_mask, grid, overlay, strip, thumbnail
 from iem_jax.output.plots import check_plots, plot_history, rank_sheet
-from iem_jax.output.png import encode_mask
+from iem_jax.output.png import encode_mask, encode_picture
 from iem_jax.output.products import inpaint_sides
 from iem_jax.output.writer import Writer
 
@@ -59,7 +59,7 @@ def test_overlays_of_large_pictures_are_smaller(tmp_path, monkeypatch, size, lar
     Image.new("RGB", size, "red").save(tmp_path / "a.png")
     item = load_sample(Sample("a", tmp_path / "a.png"), 32, "stretch")
     made = products.Products(Writer(tmp_path / "out"), ["overlays"], "model", IEMConfig(), jax.devices()[0])
-    assert made.write(item, np.ones((32, 32), bool)) == ""
+    assert made.write(item, np.ones((32, 32), bool))[1] == ""
     with Image.open(tmp_path / "out/overlays/a.jpg") as shown:
         assert shown.size == ((35_000, 2) if size[0] == 70_000 else (300, 200))
 
@@ -124,3 +124,47 @@ def test_figures_without_matplotlib(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="`figures` needs matplotlib"):
         check_plots()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("shape", [(1, 1), (256, 3), (257, 40), (700, 9)])
+def test_png_of_a_large_picture(mode, shape):
+    channels = () if mode == "L" else (len(mode),)
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, *channels), np.uint8)
+    picture = Image.fromarray(pixels)
+    picture.info["icc_profile"] = b"any bytes"
+    with Image.open(io.BytesIO(b"".join(encode_picture(picture)))) as image:
+        assert (image.mode, image.info["icc_profile"]) == (mode, b"any bytes")
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+@pytest.mark.parametrize("large", [1, 10**6])
+def test_products_keep_the_profile(tmp_path, monkeypatch, large):
+    monkeypatch.setattr(writer, "LARGE", large)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    draw(0).save(tmp_path / "a.png", icc_profile=profile)
+    item = load_sample(Sample("a", tmp_path / "a.png"), 32, "pad")
+    wanted = ["cutouts", "overlays", "report"]
+    made = products.Products(Writer(tmp_path / "out"), wanted, "original", IEMConfig(), jax.devices()[0])
+    found = np.zeros((32, 32), bool)
+    found[8:20, 8:20] = True
+    assert made.write(item, found) == ""
+    for path, expected in (("cutouts/a.png", profile), ("overlays/a.jpg", profile), ("thumbnails/a.jpg", None)):
+        with Image.open(tmp_path / "out" / path) as image:
+            assert image.info.get("icc_profile") == expected
+
+
+def test_one_decode_for_all_products(tmp_path, monkeypatch):
+    from iem_jax.data import original
+
+    read = []
+    monkeypatch.setattr(original, "read_original", lambda *source: read.append(source) or draw(0))
+    monkeypatch.setattr(original, "read_small", lambda *source: read.append(source))
+    draw(0).save(tmp_path / "a.jpg")
+    item = load_sample(Sample("a", tmp_path / "a.jpg"), 32, "pad")
+    wanted = ["cutouts", "overlays", "panels", "report"]
+    config = IEMConfig(size=32, sigma=2.0, kernel_size=5)
+    made = products.Products(Writer(tmp_path / "out"), wanted, "original", config, jax.devices()[0])
+    assert made.write(item, np.arange(32 * 32).reshape(32, 32) % 32 > 12) == ""
+    assert len(read) == 1
+    assert len(list((tmp_path / "out").rglob("a.*"))) == 5

@@ -95,6 +95,8 @@ def test_jax_arrays_and_tracers_stay():
         (np.zeros((4, 4, 3), np.int64), "must be uint8, or floating point"),
         (np.full((4, 4, 3), 2.0), "must be finite and in"),
         (np.full((4, 4, 3), np.nan), "must be finite and in"),
+        (np.zeros((3, 44, 60), np.uint8), r"channels last, \(H, W, C\), got \(3, 44, 60\): `np.moveaxis"),
+        (np.zeros((1, 44, 60), np.float32), "must have its channels last"),
         (object(), "must be an array of numbers"),
         (None, "must be an array of numbers"),
     ],

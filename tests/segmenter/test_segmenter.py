@@ -140,3 +140,15 @@ def test_pictures_that_cannot_be_used(tmp_path: Path):
     for picture in bad:
         with pytest.raises(UsageError, match="`picture` must"):
             segmenter(picture)
+
+
+def test_truncated_pictures():
+    file = io.BytesIO()
+    draw(0, 120, 88).save(file, "JPEG", quality=95)
+    cut = file.getvalue()[: len(file.getvalue()) * 9 // 10]
+    with pytest.raises(UsageError, match="truncated: `truncated` takes what is there"):
+        segment_image(cut, SMALL)
+    found = Segmenter(config=SMALL, truncated=True)(cut)
+    assert found.mask is not None
+    assert found.mask.shape == (88, 120)
+    assert found.problem == "truncated, taken as far as it goes"
