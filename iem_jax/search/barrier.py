@@ -1,6 +1,6 @@
 """How high the colours rise and fall on the best way from the border: the minimum barrier distance. Pure, vmappable.
 
-A way costs the difference of its highest and lowest value; a pixel's distance is that of its cheapest way from a seed.
+A way costs the difference of its highest and lowest value; a pixel's distance is that of its cheapest way from the border.
 As in Zhang et al., Minimum Barrier Salient Object Detection at 80 FPS (ICCV 2015), found approximately by sweeps that
 each look at the pixel before, here straight down, then in the three other directions. Only differences and
 comparisons: exact whatever the batch.
@@ -27,24 +27,21 @@ class Ways(NamedTuple):
     lowest: Float[Array, "*h w 3"]
 
 
-def barrier_distance(
-    lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], background: Float[Array, "h w"]
-) -> Float[Array, "h w"]:
-    """Return the minimum barrier distance from the background on the border, added over L, a and b.
+def barrier_distance(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"]) -> Float[Array, "h w"]:
+    """Return the minimum barrier distance from the border, added over L, a and b.
 
     Args:
       lab: CIELAB.
       valid: the picture's own pixels.
-      background: a pixel of the border is a seed where this is > 1/2.
 
     Returns:
-      Distances, stretched to [0, 1]; 0 for all without a seed.
+      Distances, stretched to [0, 1].
     """
     height, width = valid.shape
     side = max(height, width)  # square, so that it can be turned
     padding = ((0, side - height), (0, side - width))
     lab, inside = jnp.pad(lab, (*padding, (0, 0))), jnp.pad(valid, padding)
-    seeds = jnp.pad(on_border(valid) & (background > 0.5), padding)
+    seeds = jnp.pad(on_border(valid), padding)
     cost = jnp.broadcast_to(jnp.where(seeds, 0.0, UNREACHED)[..., None], lab.shape)
 
     def turn(carry: tuple[Ways, Array, Array], _: None) -> tuple[tuple[Ways, Array, Array], None]:

@@ -1,9 +1,8 @@
 """What the border of one picture says of its inside: an object is rarely the colour of the border, nor joined to it.
 
 Most of a picture's border shows background. Three distances from it, of colour (here), along the way (`barrier`) and
-of regions (`connectivity`), make the log odds of foreground that a search begins with. All take `background`, how
-far each pixel may be counted as background where it lies on the border: all of it at first, later what a mask leaves,
-so that an object that the edge cuts does not speak for the background. Pure, vmappable; maps are (H, W) in [0, 1].
+of regions (`connectivity`), make the log odds of foreground that a search begins with. Pure, vmappable; the maps are
+(H, W) in [0, 1].
 """
 
 import jax
@@ -16,31 +15,28 @@ from iem_jax.search.places import places, stretch
 
 STRIP = 0.1  # width of the border's strips, in sides of the picture
 NOISE = 4.0  # variance added to a strip's colours, in CIELAB
-LEAST_WEIGHT = 1e-3  # of a pixel that is no background, lest a strip be empty
 THRESHOLD, BELOW, ABOVE, ABOVE_OF_WAYS = 0.25, 0.25, 0.25, 0.5  # where the mean distance is neutral, and its clip
 WEIGHT = 3.0  # of a mean distance, in log odds
 
 
 def border_log_odds(
-    lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], background: Float[Array, "h w"]
+    lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], blocks: int
 ) -> Float[Array, "h w"]:
     """Return log odds of foreground from the border alone.
 
     Args:
       lab: CIELAB, of a small picture: the distances are made for about 64 pixels.
       valid: the picture's own pixels.
-      background: in [0, 1], how far a pixel of the border is background.
+      blocks: side of the grid of regions.
     """
-    colour = strip_distance(lab, valid, background)
-    ways = barrier_distance(lab, valid, background) + connected_saliency(lab, valid, background)
+    colour = strip_distance(lab, valid)
+    ways = barrier_distance(lab, valid) + connected_saliency(lab, valid, blocks)
     of_all = jnp.clip((colour + ways) / 3 - THRESHOLD, -BELOW, ABOVE)
     of_ways = jnp.clip(ways / 2 - THRESHOLD, -BELOW, ABOVE_OF_WAYS)
     return WEIGHT * (of_all + of_ways) / 2
 
 
-def strip_distance(
-    lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], background: Float[Array, "h w"]
-) -> Float[Array, "h w"]:
+def strip_distance(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"]) -> Float[Array, "h w"]:
     """Return the Mahalanobis distances from the colours of the four strips along the border, added up.
 
     Each is stretched to [0, 1]; the largest at each pixel is left out (Zhang et al., Minimum Barrier Salient Object
@@ -52,8 +48,7 @@ def strip_distance(
     )
 
     def distance(strip: Bool[Array, "h w"]) -> Float[Array, "h w"]:
-        weight = jnp.where(strip, jnp.maximum(background, LEAST_WEIGHT), 0)
-        return stretch(_mahalanobis(lab, weight), valid)
+        return stretch(_mahalanobis(lab, strip.astype(lab.dtype)), valid)
 
     distances = jax.vmap(distance)(strips)
     return stretch(jnp.sum(distances, axis=0) - jnp.max(distances, axis=0), valid)
@@ -61,7 +56,7 @@ def strip_distance(
 
 def _mahalanobis(lab: Float[Array, "h w 3"], weight: Float[Array, "h w"]) -> Float[Array, "h w"]:
     """Return the distance of each colour from the weighted ones."""
-    number = jnp.maximum(jnp.sum(weight), 1e-6)
+    number = jnp.maximum(jnp.sum(weight), 1)
     mean = jnp.sum(weight[..., None] * lab, axis=(0, 1)) / number
     x = jnp.moveaxis(lab - mean[None, None], -1, 0)
 

@@ -5,18 +5,19 @@ place of superpixels: 1. geodesic distances between blocks, in colour; 2. bounda
 that a block's soft region touches over the square root of its area; 3. the contrast of a block with blocks that are
 background; 4. the saliency s that minimises the squared deviations from all of it, a linear system.
 
-Differs: 1. the grid; 2. the border counts as far as `background` says; 3. the system is solved by conjugate gradients,
-a fixed number of steps.
+Differs: 1. the grid; 2. the system is solved by conjugate gradients, a fixed number of steps.
 """
+
+import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from iem_jax.search.places import from_blocks, stretch, to_blocks
 
-SIDE = 12  # of the grid
 SAME_REGION = 10.0  # geodesic distance, CIELAB, at which a block leaves a soft region
 NEAR = 0.25  # distance at which contrast counts, in sides of the picture
 SMOOTH_BELOW = 7.0  # colour difference, CIELAB, across which saliency is smoothed
@@ -26,47 +27,54 @@ LEAST_BACKGROUND = 0.1  # probability that counts
 STEPS = 40  # of conjugate gradients
 FAR = 1e6  # between blocks that are not neighbours
 
-_ROW, _COLUMN = np.divmod(np.arange(SIDE**2), SIDE)
-_ON_EDGE = np.isin(_ROW, (0, SIDE - 1)) | np.isin(_COLUMN, (0, SIDE - 1))
-_DOWN, _ACROSS = _ROW[:, None] - _ROW[None], _COLUMN[:, None] - _COLUMN[None]
-_STEPS_BETWEEN = np.maximum(abs(_DOWN), abs(_ACROSS))
-_NEARNESS = np.exp(-0.5 * (_DOWN**2 + _ACROSS**2) / (SIDE * NEAR) ** 2).astype(np.float32)
+
+class Grid(NamedTuple):
+    """What does not depend on the picture, of side x side blocks."""
+
+    on_edge: Bool[np.ndarray, " n"]
+    steps: Int[np.ndarray, "n n"]  # of a king from block to block
+    nearness: Float[np.ndarray, "n n"]
 
 
-def connected_saliency(
-    lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], background: Float[Array, "h w"]
-) -> Float[Array, "h w"]:
+@functools.cache
+def make_grid(side: int) -> Grid:
+    """Return the grid of a side."""
+    row, column = np.divmod(np.arange(side**2), side)
+    down, across = row[:, None] - row[None], column[:, None] - column[None]
+    on_edge = np.isin(row, (0, side - 1)) | np.isin(column, (0, side - 1))
+    nearness = np.exp(-0.5 * (down**2 + across**2) / (side * NEAR) ** 2).astype(np.float32)
+    return Grid(on_edge, np.maximum(abs(down), abs(across)), nearness)
+
+
+def connected_saliency(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], side: int) -> Float[Array, "h w"]:
     """Return saliency by boundary connectivity.
 
     Args:
       lab: CIELAB.
       valid: the picture's own pixels.
-      background: in [0, 1], how far the border's blocks are background.
+      side: of the grid.
     """
-    blocks = to_blocks(jnp.concatenate([lab, background[..., None]], axis=-1), valid, SIDE).reshape(-1, 4)
-    colours, border_weight = blocks[:, :3], jnp.where(_ON_EDGE, blocks[:, 3], 0)
+    grid, colours = make_grid(side), to_blocks(lab, valid, side).reshape(-1, 3)
+    linked = grid.on_edge[:, None] & grid.on_edge[None]  # the border is one region, whatever interrupts it
     difference = jnp.sqrt(jnp.sum((colours[:, None] - colours[None]) ** 2, axis=-1))
-    is_border = border_weight > 0.5
-    linked = is_border[:, None] & is_border[None]  # the border is one region, whatever interrupts it
-    chance = background_chance(difference, linked, border_weight)
-    contrast = jnp.sum(difference * _NEARNESS * chance[None], axis=1)
-    contrast = _stretch(contrast)
-    smooth = jnp.exp(-0.5 * (difference / SMOOTH_BELOW) ** 2) + LEAST_SMOOTH
-    smooth = jnp.where(((_STEPS_BETWEEN <= 2) | linked) & (_STEPS_BETWEEN > 0), smooth, 0)
+    chance = background_chance(difference, grid, linked)
+    contrast = _stretch(jnp.sum(difference * grid.nearness * chance[None], axis=1))
+    alike = jnp.exp(-0.5 * (difference / SMOOTH_BELOW) ** 2) + LEAST_SMOOTH
+    smooth = jnp.where(((grid.steps <= 2) | linked) & (grid.steps > 0), alike, 0)
     weight = BACKGROUND_WEIGHT * jnp.where(chance < LEAST_BACKGROUND, 0, chance)
-    return from_blocks(_stretch(solve(smooth, weight + contrast, contrast)).reshape(SIDE, SIDE), valid)
+    return from_blocks(_stretch(solve(smooth, weight + contrast, contrast)).reshape(side, side), valid)
 
 
 def background_chance(
-    difference: Float[Array, "n n"], linked: Bool[Array, "n n"], border_weight: Float[Array, " n"]
+    difference: Float[Array, "n n"], grid: Grid, linked: Bool[np.ndarray, "n n"]
 ) -> Float[Array, " n"]:
     """Return 1 - exp(-c^2 / 2) of the boundary connectivity c."""
-    neighbours = _STEPS_BETWEEN == 1
+    neighbours = grid.steps == 1
     # What neighbours differ by anyway is no distance.
     usual = jnp.mean(jnp.min(jnp.where(neighbours, difference, FAR), axis=1))
     edges = jnp.where(neighbours | linked, jnp.maximum(difference - usual, 0), FAR)
-    near = jnp.exp(-0.5 * (shortest_ways(jnp.where(_STEPS_BETWEEN == 0, 0, edges)) / SAME_REGION) ** 2)
-    connectivity = jnp.sum(near * border_weight[None], axis=1) / jnp.sqrt(jnp.sum(near, axis=1))
+    near = jnp.exp(-0.5 * (shortest_ways(jnp.where(grid.steps == 0, 0, edges)) / SAME_REGION) ** 2)
+    connectivity = jnp.sum(near * grid.on_edge[None], axis=1) / jnp.sqrt(jnp.sum(near, axis=1))
     return 1 - jnp.exp(-0.5 * connectivity**2)
 
 

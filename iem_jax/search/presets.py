@@ -14,8 +14,8 @@ from iem_jax.core.batch import make_batch, segment, segment_batch
 from iem_jax.core.solver import Segmentation
 from iem_jax.search.search import Search, search
 
-FAST = Search(looks=1)
-BEST = Search(looks=2, last_rounds=3)
+FAST = Search(blocks=12)
+BEST = Search(blocks=16, last_rounds=3)
 SEARCHES = {"best": BEST, "fast": FAST}
 WEIGHT = 4  # times the memory of `segment` for a picture
 

@@ -2,8 +2,7 @@
 
 The search is on a small version of the picture. What the border says (`border`) is a prior; two starts in the middle
 are each refitted to their own colours, with the prior and with smoothing that follows contrast (`smoothing`), and
-their mean is the vote. A second look takes what the vote leaves as background: an object that the edge cuts no longer
-speaks for the border. At full size the vote is refitted once more. All functions are for one picture, pure and
+their mean is the vote. At full size the vote is fitted once more. All functions are for one picture, pure and
 vmappable; `presets` runs them on many.
 """
 
@@ -37,6 +36,7 @@ from iem_jax.search.smoothing import fit_smoothly, make_bonds, smooth_odds
 WORKING_SIDE = 64  # the search works on a grid of about this side
 SQUARES = (3, 4, 5, 6)  # of the softened centred square: the margins, as parts of the picture
 RECTANGLE, INSIDE = 0.1, 0.8  # the other start: its margin, and its probability of foreground
+ROUNDS = 4  # of fitting colours and mask to each other on the small picture
 PRIOR_WEIGHT, VOTE_WEIGHT = 0.5, 1.5  # at full size, of the border's log odds and of the vote
 
 
@@ -46,13 +46,11 @@ class Search:
     """Settings of a search.
 
     Attributes:
-      looks: how often to look at the border; from the second time on, at what the vote leaves of it.
-      rounds: of fitting colours and mask to each other, on the small picture in each look.
-      last_rounds: of the same at full size; 0 to ask the small picture's colours once.
+      blocks: side of the grid of regions that are joined to the border, or not.
+      last_rounds: of fitting colours and mask to each other at full size; 0 to ask the small picture's colours once.
     """
 
-    looks: int = 2
-    rounds: int = 4
+    blocks: int = 12
     last_rounds: int = 0
 
 
@@ -97,20 +95,12 @@ def working_factor(shape: tuple[int, ...]) -> int:
 def vote_on_small(
     model: ColourModel, lab: Float[Array, "h w 3"], settings: Search
 ) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
-    """Return the mean of all soft masks, in [0, 1], and that of the border's log odds."""
+    """Return the mean of the soft masks from all starts, in [0, 1], and the border's log odds."""
     valid, bonds = model.valid, make_bonds(lab, model.valid)
-
-    def look(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        background, starts = carry
-        prior = border_log_odds(lab, valid, background)
-        odds = jax.lax.map(lambda start: fit_smoothly(model, bonds, start, prior, settings.rounds), starts)
-        vote = jnp.where(valid, jnp.mean(jax.nn.sigmoid(odds), axis=0), 0)
-        return (1 - vote, (starts + vote[None]) / 2), (vote, prior)
-
+    prior = border_log_odds(lab, valid, settings.blocks)
     starts = jnp.stack([soft_square(valid), soft_rectangle(valid)])
-    first = (jnp.ones(valid.shape, lab.dtype), starts)
-    _, (votes, priors) = jax.lax.scan(look, first, length=settings.looks)
-    return jnp.mean(votes, axis=0), jnp.mean(priors, axis=0)
+    odds = jax.lax.map(lambda start: fit_smoothly(model, bonds, start, prior, ROUNDS), starts)
+    return jnp.where(valid, jnp.mean(jax.nn.sigmoid(odds), axis=0), 0), prior
 
 
 def refine_vote(

@@ -17,7 +17,7 @@ from iem_jax.core.solver import OK, STATUSES
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.loader import load_samples
 from iem_jax.search.colour_model import log_odds, make_colour_model, pool
-from iem_jax.search.search import Search, boundary_contrast, search, soft_start
+from iem_jax.search.search import INSIDE, Search, search, soft_iou, soft_rectangle, soft_square
 
 SIZE = 48
 
@@ -98,7 +98,7 @@ def test_padding_a_picture_leaves_its_mask(fast, images):
 
 @pytest.mark.parametrize("shape", [(1, 1), (131, 70)])
 def test_any_shape_is_finite_and_keeps_both_sides_or_says_so(shape):
-    small = Search((("lab", "squares"), ("rgb", 0.2)), (0.0, -0.2), stages=2, iters=2)
+    small = Search(blocks=4, last_rounds=1)
     result = segment_batch(make_batch(image=to_uint8(make_images(2, *shape))), small, search, chunk_size=2)
     assert result.mask.shape == (2, *shape)
     assert np.isfinite(result.info.inp_error).all()
@@ -110,24 +110,25 @@ def test_paper_is_segment(images):
     assert_same(segment_best(images[:2], "paper"), segment(images[:2]))
 
 
-def test_soft_starts_by_hand():
-    squares = soft_start(jnp.ones((12, 12), bool), "squares")
-    np.testing.assert_array_equal(squares[6, :6], [0, 0, 0.5, 0.75, 1, 1])
-    gaussian = soft_start(jnp.ones((9, 9), bool), 0.2)
-    assert gaussian[4, 4] == pytest.approx(0.9)
-    np.testing.assert_allclose(gaussian, gaussian.T, rtol=1e-5)
-    np.testing.assert_allclose(gaussian, gaussian[::-1], rtol=1e-5)
+def test_starts_by_hand():
+    square = soft_square(jnp.ones((12, 12), bool))
+    np.testing.assert_array_equal(square[6, :6], [0, 0, 0.5, 0.75, 1, 1])
+    rectangle = soft_rectangle(jnp.ones((10, 20), bool).at[5].set(False))
+    np.testing.assert_allclose(rectangle[4, :4], [0, 0, INSIDE, INSIDE])
+    assert not rectangle[jnp.asarray([0, 5, 9])].any()
 
 
-def test_boundary_contrast_by_hand():
-    lab = jnp.zeros((2, 3, 3)).at[:, 2, 0].set(10.0).at[0, 0, 1].set(4.0)
-    mask, everywhere = jnp.zeros((2, 3), bool).at[:, 2].set(True), jnp.ones((2, 3), bool)
-    assert boundary_contrast(lab, mask, everywhere) == 10
-    assert boundary_contrast(lab, mask.at[0, 0].set(True), everywhere) == (10 + 10 + 4 + 4) / 4
-    assert boundary_contrast(lab, ~mask & ~mask, everywhere & False) == 0
-    for pixel in ((1, 1), (1, 2)):  # one of a pair is enough to leave it out
-        spoilt = lab.at[pixel].set(99.0)
-        assert boundary_contrast(spoilt, mask, everywhere.at[pixel].set(False)) == 10
+def test_soft_iou_by_hand():
+    soft, mask = jnp.asarray([[0.5, 1.0], [0.25, 0.0]]), jnp.asarray([[True, True], [False, False]])
+    assert soft_iou(soft, mask, mask | True) == pytest.approx(1.5 / 2.25)
+    assert soft_iou(soft, mask, mask) == pytest.approx(1.5 / 2)
+    assert soft_iou(soft * 0, mask & False, mask) == 0
+
+
+def test_consensus_is_of_each_picture(fast, images):
+    assert fast.consensus.shape == (7,)
+    assert ((fast.consensus >= 0) & (fast.consensus <= 1)).all()
+    assert segment(images[:1]).consensus is None
 
 
 def test_pool_sums_blocks_and_counts_missing_pixels_as_zero():
