@@ -15,7 +15,8 @@ from PIL import Image
 
 from iem_jax.data import Sample
 from iem_jax.data.folder import list_images
-from iem_jax.data.pictures import read_foreground, read_original
+from iem_jax.data.pictures import read_original
+from iem_jax.data.truths import read_foreground
 
 KINDS = ("aside", "cut")
 AIR = 0.02  # of the picture's side, left between the object and the new edge
