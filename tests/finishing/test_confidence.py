@@ -13,7 +13,7 @@ from iem_jax.finishing.confidence import confidence as eager
 confidence = jax.jit(eager)
 
 
-def soft_iou(image: np.ndarray, mask: np.ndarray) -> float:
+def slow_confidence(image: np.ndarray, mask: np.ndarray, consensus: float | None = None) -> float:
     """The rule again, slowly, in float64."""
     image = image.astype(np.float64)
 
@@ -26,7 +26,10 @@ def soft_iou(image: np.ndarray, mask: np.ndarray) -> float:
         return -0.5 * distance - 0.5 * np.linalg.slogdet(spread)[1]
 
     chance = 1 / (1 + np.exp(np.clip(log_gaussian(~mask) - log_gaussian(mask), -500, 500)))
-    return (chance * mask).sum() / (mask.sum() + (chance * ~mask).sum())
+    soft_iou = (chance * mask).sum() / (mask.sum() + (chance * ~mask).sum())
+    agreement = soft_iou if consensus is None else (soft_iou + consensus) / 2
+    border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
+    return np.clip(agreement - 0.3 * border.mean(), 0, 1)
 
 
 def test_by_hand():
@@ -47,8 +50,21 @@ def test_equal_float64(seed: int, height: int, width: int, channels: int):
     image = make_image(seed, height, width, channels)
     for mask in (make_mask(seed, height, width), random_mask(seed + 1, height, width)):
         assert float(confidence(jnp.asarray(image), jnp.asarray(mask))) == pytest.approx(
-            soft_iou(image, mask), abs=2e-4
+            slow_confidence(image, mask), abs=2e-4
         )
+        agreed = float(confidence(jnp.asarray(image), jnp.asarray(mask), consensus=jnp.float32(0.7)))
+        assert agreed == pytest.approx(slow_confidence(image, mask, 0.7), abs=2e-4)
+
+
+def test_consensus_and_border_by_hand():
+    mask = np.zeros((4, 4), bool)
+    mask[1:3, 1:3] = True
+    image = np.where(mask[..., None], 0.5, -0.5).astype(np.float32)
+    agreed = confidence(jnp.asarray(image), jnp.asarray(mask), consensus=jnp.float32(0.5))
+    assert float(agreed) == pytest.approx(0.75)
+    mask[0, 1] = True  # one of the border's twelve pixels
+    image = np.where(mask[..., None], 0.5, -0.5).astype(np.float32)
+    assert float(confidence(jnp.asarray(image), jnp.asarray(mask))) == pytest.approx(1 - 0.3 / 12, abs=1e-4)
 
 
 def test_good_above_bad():
