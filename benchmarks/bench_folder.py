@@ -170,12 +170,12 @@ def main() -> None:
         shared = (folder / "in", paths, folder)
         products = ["--cutouts", "--overlays"]
         results = {
-            "default": compare(*shared, decode, [], arguments.repeats),
-            "cutouts_overlays": compare(*shared, decode_and_encode, products, arguments.repeats),
+            "default": show(compare(*shared, decode, [], arguments.repeats)),
+            "cutouts_overlays": show(compare(*shared, decode_and_encode, products, arguments.repeats)),
             "first_and_second_run": {
                 preset: {
-                    "1": first_and_second(paths[0], folder, preset),
-                    "48": first_and_second(folder / "small", folder, preset),
+                    "1": show(first_and_second(paths[0], folder, preset)),
+                    "48": show(first_and_second(folder / "small", folder, preset)),
                 }
                 for preset in PRESETS
             },

@@ -34,7 +34,7 @@ from iem_jax.app.command import main
 start = time.perf_counter()
 status = main(sys.argv)
 peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
-print("MEASURED", status, round(time.perf_counter() - start, 2), peak)
+print("MEASURED", status, round(time.perf_counter() - start, 2), round(time.process_time(), 2), peak)
 """
 
 
@@ -71,9 +71,9 @@ def measure(config: RunConfig, flags: list[str]) -> dict[str, float]:
     command = [sys.executable, "-c", MEASURE, f"--images={config.source.images}", "--preset=paper", "--quiet"]
     command += [f"--output_dir={config.output.output_dir}", "--platform=cpu", *flags]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    status, seconds, peak = found.stdout.split("MEASURED")[-1].split()
+    status, seconds, cpu, peak = found.stdout.split("MEASURED")[-1].split()
     assert status == "0", found.stderr[-1000:]
-    return {"seconds": float(seconds), "peak_mib": int(peak) / 1024}
+    return {"seconds": float(seconds), "cpu_seconds": float(cpu), "peak_mib": int(peak) / 1024}
 
 
 def main() -> None:

@@ -79,6 +79,7 @@ _HELP = {
     "compilation_cache_dir": "Folder to keep compiled programs in instead; they get a private folder inside it.",
     "strict": "Stop at the first picture that cannot be read.",
     "overwrite": "Remove what an earlier run wrote, instead of going on with it.",
+    "prune": "At the end remove what earlier runs wrote of pictures that are no longer there.",
     "cutouts": "Write the objects on a transparent background.",
     "overlays": "Write the pictures with a tint and an outline.",
     "panels": "Write pictures beside ground truth, mask and inpainted sides.",

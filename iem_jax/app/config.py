@@ -149,6 +149,7 @@ class OutputConfig:
     Attributes:
       output_dir: folder for masks and tables; None writes nothing (the demo writes to output/demo).
       overwrite: remove what an earlier run wrote to `output_dir`, instead of going on with it.
+      prune: at the end remove what earlier runs wrote of pictures that are no longer there.
       batch_size: pictures whose means are printed together; it has no influence on the masks.
       strict: stop at the first picture that cannot be read.
       quiet: print errors only.
@@ -156,6 +157,7 @@ class OutputConfig:
 
     output_dir: str | None = None
     overwrite: bool = False
+    prune: bool = False
     batch_size: int = 1020
     strict: bool = False
     quiet: bool = False
@@ -301,7 +303,8 @@ def _check_output(config: RunConfig) -> None:
         return
     if config.source.is_own:
         raise UsageError("`images` needs an `output_dir`, to which masks are written.")
-    wanted = {name: getattr(config.products, name) for name in PRODUCTS} | {"overwrite": config.output.overwrite}
+    wanted = {name: getattr(config.products, name) for name in PRODUCTS}
+    wanted |= {name: getattr(config.output, name) for name in ("overwrite", "prune")}
     for name, is_wanted in wanted.items():
         if is_wanted:
             raise UsageError(f"`{name}` needs an `output_dir`, to which it writes.")

@@ -109,7 +109,14 @@ def prepare(config: RunConfig) -> RunConfig:
     return config
 
 
-def run_samples(config: RunConfig, samples: list[Sample], network: Any, started: float, keep: bool = False) -> Outcome:
+def run_samples(
+    config: RunConfig,
+    samples: list[Sample],
+    network: Any,
+    started: float,
+    keep: bool = False,
+    also: Sequence[str] = (),
+) -> Outcome:
     """Do one run on pictures, from their files to the tables.
 
     Args:
@@ -118,6 +125,7 @@ def run_samples(config: RunConfig, samples: list[Sample], network: Any, started:
       network: a trained network, a `refine.ModelState`, or None for IEM.
       started: see `run_pipeline`.
       keep: give the results of all pictures back.
+      also: names of tables that the caller will write into the same folder.
 
     Raises:
       UsageError: something cannot work; nothing has been computed.
@@ -129,6 +137,7 @@ def run_samples(config: RunConfig, samples: list[Sample], network: Any, started:
     identity = None if network is None else identify(network)
     with warnings.catch_warnings(), open_output(writer, config, samples, device, identity) as output:
         warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
+        output.name_tables(also)
         run = Run(config, samples, segmenter, output, Clock(), Interrupt(), Tally(keep), collections.Counter())
         run.clock["import"] = time.perf_counter() - started
         return _do(run)
@@ -199,6 +208,9 @@ def _say_start(run: Run, device: str) -> None:
     if restored:
         nothing = "" if restored < len(run.samples) else "; there is no more to do"
         run.tell(f"{restored} pictures were done before{nothing}")
+    if run.output.others:
+        fate = "is removed at the end" if run.config.output.prune else "stays (`--prune` removes it)"
+        run.tell(f"{run.output.others} pictures of earlier runs are not among these: what was written of them {fate}")
 
 
 def _work(run: Run) -> Iterator[Result]:

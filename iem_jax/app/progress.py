@@ -105,9 +105,16 @@ class Output:
         if self._target is not None:
             self.queue.submit(_write, self._target.products, number, result, item, judged, before)
 
-    def finish(self) -> None:
-        """Bring the manifest into the order of the pictures."""
+    @property
+    def others(self) -> int:
+        """How many pictures of earlier runs are not in this one; what was written of them is there."""
+        return 0 if self._target is None else self._target.manifest.others
+
+    def finish(self, prune: bool = False) -> None:
+        """Bring the manifest into the order of the pictures; `prune` removes what was written of others."""
         if self._target is not None:
+            if prune:
+                self._target.manifest.prune()
             for number, problem in self.problems.items():
                 if problem == GONE:
                     self._target.manifest.forget(number)

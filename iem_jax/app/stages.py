@@ -172,7 +172,8 @@ def _do_stages(
     tell(f"stage 3 of 4: IEM on {len(chosen)} pictures, to compare")
     second = _run_silently(plan.iem, chosen, time.perf_counter())
     tell(f"stage 4 of 4: the network on {len(chosen)} pictures")
-    third = _end_if_stopped(plan.net, run_samples(plan.net, chosen, model, time.perf_counter(), keep=True))
+    last = run_samples(plan.net, chosen, model, time.perf_counter(), keep=True, also=["comparison.csv"])
+    third = _end_if_stopped(plan.net, last)
     _compare(plan.net, refine, second, third, tell)
     return max(outcome.status for outcome in (first, second, third))
 

@@ -100,7 +100,7 @@ def write_tables(output: Output, config: RunConfig, number: int, device: str, cl
         write_figures(writer, history, rows)
     if config.products.report:
         writer.write_text("report.html", report_chunks(writer.folder, rows, tally.problems, tally.facts()))
-    output.finish()
+    output.finish(config.output.prune)
     return tally
 
 

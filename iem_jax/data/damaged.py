@@ -30,7 +30,7 @@ def finish_jpeg(image: Image.Image) -> tuple[Image.Image, bool]:
 
 
 def _decode(data: bytes, scale: int) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
+    image = Image.open(io.BytesIO(data), formats=("JPEG",))
     image.draft(None, (max(image.width // scale, 1), max(image.height // scale, 1)))
     image.load()
     return image

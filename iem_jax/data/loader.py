@@ -127,8 +127,10 @@ def load_samples(
     def load(sample: Sample) -> Loaded:
         try:
             return load_cached(sample, size, fit, cache)
+        except MemoryError:
+            return Loaded(sample, problem="not enough memory")
         except Exception as error:
-            return Loaded(sample, problem=f"cannot be used: {error or type(error).__name__}")
+            return Loaded(sample, problem=f"cannot be used: {type(error).__name__}: {error}")
 
     return in_threads(load, samples, ahead)
 

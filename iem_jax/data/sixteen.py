@@ -32,7 +32,7 @@ def restore_depth(image: Image.Image, file: object, modes: tuple[str, ...]) -> I
     if not modes or upper[..., :3].max() >= DARK:
         return image
     file.seek(0)  # pyright: ignore[reportAttributeAccessIssue]
-    again = Image.open(file)  # pyright: ignore[reportArgumentType]
+    again = Image.open(file, formats=(str(image.format),))  # pyright: ignore[reportArgumentType]
     tiles: Any = again.tile  # pyright: ignore[reportAttributeAccessIssue]
     again.tile = [  # pyright: ignore[reportAttributeAccessIssue]
         tile._replace(args=_other_half(mode) if isinstance(tile.args, str) else (_other_half(mode), *tile.args[1:]))

@@ -56,6 +56,8 @@ def open_picture(source: Source) -> Iterator[Image.Image]:
         raise ReadError(str(error)) from error
     except Image.DecompressionBombError as error:
         raise ReadError("too many pixels to be decoded safely") from error
+    except MemoryError as error:
+        raise ReadError("not enough memory") from error
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
         reason = getattr(error, "strerror", None)
         raise ReadError(f"cannot be read: {reason}" if reason else f"cannot be decoded: {error}") from error

@@ -29,11 +29,11 @@ class Judged(NamedTuple):
 
 
 def judge(
-    images: Shaped[Array, "b h w c"],
-    masks: Bool[Array, "b h w"],
-    valid: Bool[Array, "b h w"] | None,
+    images: Shaped[Array | np.ndarray, "b h w c"],
+    masks: Bool[Array | np.ndarray, "b h w"],
+    valid: Bool[Array | np.ndarray, "b h w"] | None,
     polarity: str,
-    consensus: Float[Array, " b"] | None = None,
+    consensus: Float[Array | np.ndarray, " b"] | None = None,
 ) -> tuple[Bool[Array, "b h w"], Float[Array, " b"]]:
     """Return the objects and the confidences of masks.
 

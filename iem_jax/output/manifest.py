@@ -19,6 +19,7 @@ from jaxtyping import Int64
 from iem_jax.output.curves import Curve, Curves
 from iem_jax.output.durable import Appender
 from iem_jax.output.lines import Record, decode_line, encode_line, read_lines
+from iem_jax.output.removing import remove_files
 from iem_jax.output.writer import OutputError, Writer
 
 NAME = "manifest.jsonl"
@@ -61,6 +62,7 @@ class Manifest:
         checksums = np.array(index.checksums, np.uint64)
         place = index.find(names)
         self._offsets = np.where(place >= 0, np.array([*index.offsets, -1], np.int64)[place], -1)
+        self._others = index.find_others(names)
         self._rows = np.where(place >= 0, np.array([*self._curves.find(checksums), -1], np.int64)[place], -1)
 
     def __enter__(self) -> "Manifest":
@@ -104,6 +106,16 @@ class Manifest:
         """Count a picture as not done; in the file from `finish` on."""
         self._offsets[number] = -1
 
+    @property
+    def others(self) -> int:
+        """How many pictures of earlier runs have records, but are not in this one."""
+        return len(self._others)
+
+    def prune(self) -> None:
+        """Remove the files of the pictures that are not in this run; their records go with `finish`."""
+        remove_files(self._writer, self._decoded(self._others))
+        self._others = self._others[:0]
+
     def name_tables(self, tables: Sequence[str]) -> None:
         """Say which files about all pictures will be written now, so that they are known as the run's own.
 
@@ -119,7 +131,7 @@ class Manifest:
             raise OutputError(f"{self._writer.folder / NAME} cannot be written: {error.strerror}") from error
 
     def finish(self) -> None:
-        """Bring records and curves into the order of the pictures, and drop all others.
+        """Bring records and curves into the order of the pictures, those of others behind them, without curves.
 
         Raises:
           OutputError: they cannot be written.
@@ -127,7 +139,7 @@ class Manifest:
         kept = np.flatnonzero(self._offsets >= 0)
         rows = self._rows[kept]
         self._curves.finish(self._writer, rows[rows >= 0])
-        offsets = self._offsets[kept]
+        offsets = np.concatenate([self._offsets[kept], self._others])
         extra = [encode_line({"tables": self.tables})] if self.tables else []
         length = len(self._head) + sum(map(len, extra))
         if not (np.diff(offsets) > 0).all() or self._size(offsets) + length != self._appender.size:
@@ -140,6 +152,11 @@ class Manifest:
         for offset in offsets:
             self._file.seek(offset)
             yield self._file.readline()
+
+    def _decoded(self, offsets: Int64[np.ndarray, " n"]) -> Iterator[Record]:
+        for line in self._kept(offsets):
+            with contextlib.suppress(ValueError):  # a damaged one
+                yield decode_line(line)
 
     def _append(self, lines: Sequence[bytes]) -> int:
         start = self._appender.append(b"".join(lines))
@@ -183,6 +200,13 @@ class _Index:
         order = np.argsort(keys, kind="stable")
         place = np.searchsorted(keys[order], wanted, side="right") - 1
         return np.where(keys[order][place] == wanted, order[place], -1)
+
+    def find_others(self, names: Sequence[str]) -> Int64[np.ndarray, " n"]:
+        """Return where the last record of each name begins that is not among `names`."""
+        keys, offsets = np.array(self._keys, np.uint64), np.array(self.offsets, np.int64)
+        others = ~np.isin(keys, np.fromiter(map(_key, names), np.uint64, len(names)))
+        _, last = np.unique(keys[others][::-1], return_index=True)
+        return np.sort(offsets[others][::-1][last])
 
 
 def _key(name: str) -> int:

@@ -92,6 +92,8 @@ class Products:
                 problem = self._write(item, np.asarray(found), files)
             except OutputError:
                 raise
+            except MemoryError:
+                problem = "files: not enough memory"
             except Exception as error:  # whatever is wrong with one picture, the others are done
                 problem = f"files: {type(error).__name__}: {error}"
         return files, problem
@@ -101,7 +103,7 @@ class Products:
         try:
             mask = self._restore(item, found, original)
         except (ReadError, MemoryError) as error:
-            problem = f"masks: {error or 'not enough memory'}"
+            problem = f"masks: {str(error) or 'not enough memory'}"
             mask = found if item.placement is None else restore_mask(found, item.placement)
         written = mask
         if item.placement is not None and self._resolution == "model":
@@ -114,7 +116,7 @@ class Products:
             try:
                 image = make(subject)
             except (ReadError, MemoryError) as error:
-                return f"{kind}: {error or 'not enough memory'}"
+                return f"{kind}: {str(error) or 'not enough memory'}"
             files[kind] = self._writer.write_image(PATTERNS[kind].format(name), image, kept=False)
         return problem
 

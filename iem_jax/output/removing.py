@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,30 @@ def remove_named(writer: Writer, manifest: Path) -> None:
 
     A file that was changed since stays, and so does what lies behind a link.
     """
-    emptied: set[Path] = set()
     tables: set[str] = set()
     with manifest.open("rb") as file:
-        for record in _records(file):
-            tables.update(name for name in TABLES if name in record.get("tables", ()))
-            for name, written in _files_of(record):
-                if (written is None or writer.is_whole(name, written)) and writer.remove(name):
-                    emptied.update(Path(name).parents)
-    for name in sorted({*tables, CURVES} - {manifest.name}):
-        if writer.remove(name):
-            emptied.update(Path(name).parents)
+        remove_files(writer, _watch_tables(_records(file), tables))
+    removed = [name for name in sorted({*tables, CURVES} - {manifest.name}) if writer.remove(name)]
+    _remove_empty(writer, {parent for name in removed for parent in Path(name).parents})
+
+
+def remove_files(writer: Writer, records: Iterable[Record]) -> None:
+    """Remove the files in records, as far as they are those that were written, and folders that are empty then."""
+    emptied: set[Path] = set()
+    for record in records:
+        for name, written in _files_of(record):
+            if (written is None or writer.is_whole(name, written)) and writer.remove(name):
+                emptied.update(Path(name).parents)
+    _remove_empty(writer, emptied)
+
+
+def _watch_tables(records: Iterable[Record], tables: set[str]) -> Iterator[Record]:
+    for record in records:
+        tables.update(name for name in TABLES if name in record.get("tables", ()))
+        yield record
+
+
+def _remove_empty(writer: Writer, emptied: set[Path]) -> None:
     for folder in sorted(emptied - {Path(".")}, reverse=True):  # the deeper ones first
         with contextlib.suppress(OSError):  # not empty, or a link
             os.rmdir(writer.folder / folder)

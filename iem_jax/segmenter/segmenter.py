@@ -174,7 +174,7 @@ class Segmenter:
         try:
             mask = cut(square, item.placement.box) if self.resolution == "model" else restore(item, square)
         except (ReadError, MemoryError) as error:
-            mask, problem = restore_mask(square, item.placement), f"masks: {error or 'not enough memory'}"
+            mask, problem = restore_mask(square, item.placement), f"masks: {str(error) or 'not enough memory'}"
         return Found(item.sample.name, mask, status, confidence, problem)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import draw, draw_truth
+from drawings import draw, draw_truth, read_tree
 from file_kinds import DONE, FAILED, SIZE, save
 from PIL import Image
 
@@ -104,8 +104,8 @@ def test_all_kinds_in_one_folder(everything, tmp_path, capsys):
             object_of_cutout = np.asarray(cutout.convert("RGB"))[44, 60]
         assert object_of_cutout.max() > 150, list(DONE)[int(name)]
         with Image.open(tmp_path / f"out/thumbnails/{name}.jpg") as thumbnail:
-            shown = np.asarray(thumbnail.convert("L"))
-            assert shown[shown.shape[0] // 2, shown.shape[1] // 2] > 100
+            middle = thumbnail.height // 2
+            assert np.asarray(thumbnail.convert("L"))[middle, middle] > 100, list(DONE)[int(name)]
     assert run(tmp_path, tmp_path / "out2") == 0  # with out below it
     said = capsys.readouterr().err
     assert f"left out: what earlier runs wrote to {tmp_path / 'out'}" in said
@@ -147,6 +147,34 @@ def test_truncated_pictures_are_done_if_wanted(tmp_path, capsys):
     assert run(tmp_path / "a.jpg", tmp_path / "out", truncated=True, cutouts=True) == 0
     assert "a.jpg: truncated, taken as far as it goes" in capsys.readouterr().err
     assert agreement(tmp_path / "out/masks/a.png") > 0.7
+
+
+def test_what_was_written_of_pictures_that_are_gone(tmp_path, capsys):
+    (tmp_path / "in/sub").mkdir(parents=True)
+    for name in ("a", "b", "sub/c", "d"):
+        draw(0).save(tmp_path / f"in/{name}.png")
+    out = tmp_path / "out"
+    assert run(tmp_path / "in", out, cutouts=True) == 0
+    (tmp_path / "in/a.png").rename(tmp_path / "in/new.png")
+    shutil.rmtree(tmp_path / "in/sub")
+    (out / "masks/d.png").write_bytes(b"mine")
+    (tmp_path / "in/d.png").unlink()
+    before = read_tree(out)
+    for _ in range(2):  # the second run knows of them, too
+        capsys.readouterr()
+        assert run(tmp_path / "in", out, cutouts=True) == 0
+        said = capsys.readouterr().err
+        assert "3 pictures of earlier runs are not among these: what was written of them stays (`--prune`" in said
+        assert before["masks/a.png"] == (out / "masks/a.png").read_bytes()
+    assert run(tmp_path / "in", out, cutouts=True, prune=True) == 0
+    assert "what was written of them is removed at the end" in capsys.readouterr().err
+    left = {name for name in read_tree(out) if name.startswith(("masks", "cutouts"))}
+    # What was changed since it was written stays.
+    assert left == {"masks/b.png", "masks/new.png", "masks/d.png", "cutouts/b.png", "cutouts/new.png"}
+    assert not (out / "masks/sub").exists()
+    assert run(tmp_path / "in", out, cutouts=True) == 0
+    assert "earlier runs" not in capsys.readouterr().err
+    assert "b,ok" in (out / "metrics.csv").read_text()
 
 
 def test_a_latin_1_locale_and_a_list_from_a_pipe(tmp_path):

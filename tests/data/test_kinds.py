@@ -2,8 +2,10 @@
 
 import importlib.util
 import io
+import struct
 
 import numpy as np
+import PIL
 import pytest
 from drawings import draw
 from PIL import Image, features
@@ -66,6 +68,35 @@ def test_what_can_be_decoded_is(tmp_path, ending):
 def test_mpo_is_its_first_picture(tmp_path):
     draw(0).save(tmp_path / "a.mpo", save_all=True, append_images=[Image.new("RGB", (60, 44), "red")])
     assert np.abs(np.asarray(read_original(tmp_path / "a.mpo"), int) - np.asarray(draw(0), int)).mean() < 8
+
+
+@pytest.mark.parametrize("ending", ["png", "webp", "tiff", "gif"])
+def test_of_several_pictures_the_first_is_taken(tmp_path, ending):
+    path, options = tmp_path / f"a.{ending}", {"webp": {"lossless": True}}.get(ending, {})
+    draw(0).save(path, save_all=True, append_images=[Image.new("RGB", (60, 44), "red")] * 2, **options)
+    for picture in (read_original(path), read_small(path, (60, 44))[0]):
+        assert np.abs(np.asarray(picture, int) - np.asarray(draw(0), int)).mean() < 8
+
+
+def test_photoshop():
+    values = np.asarray(draw(0))
+    head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 44, 60, 8, 3) + bytes(12) + b"\0\0"
+    data = head + np.moveaxis(values, -1, 0).tobytes()
+    np.testing.assert_array_equal(np.asarray(read_original(data)), values)
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(8, ">u1"), (16, ">i2"), (-32, ">f4")])
+def test_fits(bits, kind):
+    if bits < 0 and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("older Pillows take the bytes of floats in FITS the wrong way round")
+    grey = np.asarray(draw(0).convert("L"))
+    cards = ["SIMPLE  =                    T", f"BITPIX  = {bits:20}", "NAXIS   =                    2"]
+    cards += ["NAXIS1  =                   60", "NAXIS2  =                   44", "END"]
+    head = "".join(card.ljust(80) for card in cards).ljust(2880).encode()
+    data = head + grey[::-1].astype(kind).tobytes()  # rows from below
+    got = np.asarray(read_original(data), int)[..., 0]
+    expected = grey if bits != -32 else np.rint(grey * (255 / grey.max()))
+    np.testing.assert_allclose(got, expected, atol=1)
 
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 40

@@ -148,7 +148,7 @@ def test_products_keep_the_profile(tmp_path, monkeypatch, large):
     made = products.Products(Writer(tmp_path / "out"), wanted, "original", IEMConfig(), jax.devices()[0])
     found = np.zeros((32, 32), bool)
     found[8:20, 8:20] = True
-    assert made.write(item, found) == ""
+    assert made.write(item, found)[1] == ""
     for path, expected in (("cutouts/a.png", profile), ("overlays/a.jpg", profile), ("thumbnails/a.jpg", None)):
         with Image.open(tmp_path / "out" / path) as image:
             assert image.info.get("icc_profile") == expected
@@ -165,6 +165,6 @@ def test_one_decode_for_all_products(tmp_path, monkeypatch):
     wanted = ["cutouts", "overlays", "panels", "report"]
     config = IEMConfig(size=32, sigma=2.0, kernel_size=5)
     made = products.Products(Writer(tmp_path / "out"), wanted, "original", config, jax.devices()[0])
-    assert made.write(item, np.arange(32 * 32).reshape(32, 32) % 32 > 12) == ""
+    assert made.write(item, np.arange(32 * 32).reshape(32, 32) % 32 > 12)[1] == ""
     assert len(read) == 1
     assert len(list((tmp_path / "out").rglob("a.*"))) == 5

@@ -216,3 +216,92 @@ def test_stays_quick_with_a_thousand_pictures(browser, tmp_path):
     assert browser.run("getComputedStyle(document.querySelector('article')).contentVisibility") == "auto"
     browser.type("#search", "99")
     assert len(browser.names()) == 19
+
+
+# Confidence, and more pictures than a page can hold
+
+
+def test_confidence_is_shown_sorted_and_filtered_by(browser, tmp_path):
+    certain = zip(ROWS, (0.9, 0.5, 0.7), strict=False)
+    rows = [row | {"confidence": value} for row, value in certain] + [{"name": "lost", "status": "failed"}]
+    browser.call("POST", "/url", {"url": write_report(tmp_path, rows).as_uri()})
+    assert "confidence 0.900" in browser.run("document.querySelector('article').textContent")
+    browser.click("#sort option[value=confidence]")
+    assert browser.names()[0] == "a/one"
+    browser.type("#confidence", "0.65")
+    assert browser.names() == ["a/one"]
+
+
+@pytest.fixture
+def large(monkeypatch):
+    monkeypatch.setattr("iem_jax.output.report.EMBEDDED", 3)
+
+
+def test_a_large_page_holds_a_line_a_picture(large, tmp_path):
+    page = write_report(tmp_path)
+    tags = collect(page)
+    assert not [tag for tag, _ in tags if tag in ("article", "img")]
+    text = page.read_text("utf-8")
+    assert "data:image" not in text
+    found = json.loads(re.search(r'id="rows">(.*?)</script>', text, re.DOTALL)[1])
+    assert [row[0] for row in found["rows"]] == [
+        row["name"].replace("\n", "\\n").replace("\udcff", "\\udcff") for row in ROWS
+    ]
+    assert found["rows"][0][2] == [None, 0.5, 0.75, 0.8, None]
+    assert "<" not in re.search(r'id="rows">(.*?)</script>', text, re.DOTALL)[1]
+
+
+def test_a_large_page_works_alike(large, browser, tmp_path):
+    (tmp_path / "masks/b").mkdir(parents=True)
+    (tmp_path / "masks/b/two.png").write_bytes(b"")
+    evil = EVIL.replace("\n", "\\n").replace("\udcff", "\\udcff")
+    browser.call("POST", "/url", {"url": write_report(tmp_path).as_uri()})
+    assert browser.names() == ["b/two", "a/one", evil, "lost"]
+    browser.click("#sort option[value=iou]")
+    assert browser.names() == ["a/one", "b/two", evil, "lost"]
+    browser.type("#search", "TWO")
+    assert browser.names() == ["b/two"]
+    browser.click("article")
+    for _ in range(50):
+        if browser.run("document.querySelector('#view-body img').naturalWidth"):
+            break
+        time.sleep(0.05)
+    assert browser.run("document.querySelector('#view-body img').naturalWidth") == 192  # the file beside the page
+    assert browser.run("document.querySelector('#view-body a').getAttribute('href')") == "masks/b/two.png"
+    assert browser.run("document.title") == "Masks by IEM"
+    assert browser.call("POST", "/se/log", {"type": "browser"}) == []
+
+
+def test_cards_of_a_large_page_are_drawn_as_they_are_scrolled_to(browser, tmp_path):
+    rows = [{"name": f"p{index:05d}", "status": "ok", "inp_error": index / 1e5} for index in range(3000)]
+    text = "".join(report_chunks(tmp_path, rows, {}, {}))
+    (tmp_path / "report.html").write_text(text)
+    browser.call("POST", "/url", {"url": (tmp_path / "report.html").as_uri()})
+    first = browser.run("document.querySelectorAll('article').length")
+    assert 100 < first < 1000
+    for _ in range(20):
+        browser.run("window.scrollTo(0, document.body.scrollHeight)")
+        time.sleep(0.05)
+    assert browser.run("document.querySelectorAll('article').length") > first
+    browser.type("#search", "p02999")
+    assert browser.names() == ["p02999"]
+    assert browser.run("document.getElementById('count').textContent") == "1 of 3000"
+
+
+def test_thumbnails_are_no_larger_than_their_picture(tmp_path):
+    import jax
+    import numpy as np
+
+    from iem_jax.config import IEMConfig
+    from iem_jax.data.loader import load_sample
+    from iem_jax.data.sample import Sample
+    from iem_jax.output.products import Products
+    from iem_jax.output.writer import Writer
+
+    for name, size, expected in (("small", (40, 30), (80, 40)), ("large", (400, 300), (384, 192))):
+        draw(0, *size).save(tmp_path / f"{name}.png")
+        item = load_sample(Sample(name, tmp_path / f"{name}.png"), 32, "pad")
+        made = Products(Writer(tmp_path / "out"), ["report"], "model", IEMConfig(), jax.devices()[0])
+        made.write(item, np.ones((32, 32), bool))
+        with Image.open(tmp_path / f"out/thumbnails/{name}.jpg") as found:
+            assert found.size == expected
