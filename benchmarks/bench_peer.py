@@ -5,9 +5,7 @@
 On a machine with a GPU that both JAX and PyTorch see, the same command measures there (GrabCut has no GPU version).
 """
 
-import concurrent.futures
 import functools
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +14,7 @@ import jax
 import numpy as np
 import torch
 from absl import app, flags
+from baselines import grabcut_all
 from measuring import load_flowers, measure_interleaved, peak_memory, write_results
 from peer_torch import PeerIEM
 
@@ -31,24 +30,6 @@ VARIANTS = {
     "default": {},
     "scale2": {"sigma": 2.5, "kernel_size": 7, "scale_factor": 2},
 }
-
-
-def grabcut(images: np.ndarray) -> np.ndarray:
-    """Segment by OpenCV's GrabCut: 5 iterations, rectangle 10 % in, a thread a core."""
-    import cv2
-
-    cv2.setNumThreads(1)
-
-    def one(image: np.ndarray) -> np.ndarray:
-        height, width = image.shape[:2]
-        mask = np.zeros((height, width), np.uint8)
-        rectangle = (width // 10, height // 10, width - 2 * (width // 10), height - 2 * (height // 10))
-        models = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut(image[..., ::-1].copy(), mask, rectangle, *models, 5, cv2.GC_INIT_WITH_RECT)
-        return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
-
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.stack(list(pool.map(one, images)))
 
 
 def quality(masks: np.ndarray, truths: np.ndarray) -> dict[str, float]:
@@ -71,7 +52,7 @@ def make_sides(variant: str, device: str) -> dict[str, object]:
         ),
         "pytorch": PeerIEM(device, **VARIANTS[variant]),
     }
-    return sides | ({"grabcut": grabcut} if variant == "default" else {})
+    return sides | ({"grabcut": lambda images: np.stack(grabcut_all(images))} if variant == "default" else {})
 
 
 def memory_of(side: str, arguments: list[str]) -> float:

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from absl import app, flags
 from measuring import load_flowers, summarise, write_results
+from scoring import interval
 
 from iem_jax import IEMConfig, Segmentation, score_masks, segment, segment_best
 from iem_jax.output.figures import contact_sheet
@@ -33,7 +34,6 @@ SINGLE_CHANGES = {
     "lmbda 0": {"lmbda": 0.0},
 }
 COLUMNS = ("accuracy", "iou", "miou", "dice", "iou_fixed")
-DRAWS = 4000
 WORST = 12
 
 flags.DEFINE_string("dataset_path", None, "Folder of a data set in the Flowers layout.", required=True)
@@ -60,12 +60,6 @@ def make_variants() -> dict[str, Callable[[np.ndarray], Segmentation]]:
     }
     chosen = {"paper", *flags.FLAGS.variants} if flags.FLAGS.variants else set(variants)
     return {name: function for name, function in variants.items() if name in chosen}
-
-
-def bootstrap(differences: np.ndarray) -> list[float]:
-    """Return the 95 % interval of the mean of paired differences."""
-    chosen = np.random.default_rng(0).integers(0, len(differences), (DRAWS, len(differences)))
-    return np.percentile(differences[chosen].mean(axis=1), [2.5, 97.5]).tolist()
 
 
 def measure_processor(calls: dict[str, Callable[[], Any]], pictures: int) -> dict[str, dict[str, float]]:
@@ -97,7 +91,7 @@ def main(_: list[str]) -> None:
         scores = score_masks(masks, truths)
         iou[name] = np.asarray(scores.iou, np.float64)
         results[name] = {column: 100 * float(np.mean(getattr(scores, column))) for column in COLUMNS}
-        results[name]["iou_minus_paper"] = [100 * limit for limit in bootstrap(iou[name] - iou["paper"])]
+        results[name]["iou_minus_paper"] = interval([100 * (iou[name] - iou["paper"])])
         if flags.FLAGS.sheets and name in ("paper", "fast", "best"):
             save_sheet(name, images, masks, iou[name])
     few = images[: flags.FLAGS.timed]

@@ -17,6 +17,7 @@ from absl import app, flags
 from drawn import SLIGHT_TINT, TINT, draw
 from measuring import load_flowers, write_results
 from PIL import Image
+from scoring import boundary_f_score
 
 import iem_jax
 from iem_jax.data.flowers import list_flowers
@@ -64,33 +65,6 @@ METHODS: dict[str, Method] = {
 }
 
 
-def boundary_f_score(mask: np.ndarray, truth: np.ndarray) -> float:
-    """Return the harmonic mean of the shares of each boundary that lie within `TOLERANCE` pixels of the other."""
-    edges = [_inner_edge(side) for side in (mask, truth)]
-    if not (edges[0].any() and edges[1].any()):
-        return 0.0
-    precision, recall = (np.mean(_dilate(b)[a]) for a, b in (edges, edges[::-1]))
-    return float(2 * precision * recall / max(precision + recall, 1e-9))
-
-
-def _inner_edge(mask: np.ndarray) -> np.ndarray:
-    inner = mask.copy()
-    for axis in (0, 1):
-        view, source = np.moveaxis(inner, axis, 0), np.moveaxis(mask, axis, 0)
-        view[1:] &= source[:-1]
-        view[:-1] &= source[1:]
-    return mask & ~inner
-
-
-def _dilate(edge: np.ndarray) -> np.ndarray:
-    height, width = edge.shape
-    padded, reach = np.pad(edge, TOLERANCE), range(-TOLERANCE, TOLERANCE + 1)
-    near = np.zeros_like(edge)
-    for dy, dx in ((y, x) for y in reach for x in reach if y * y + x * x <= TOLERANCE**2):
-        near |= padded[TOLERANCE + dy : TOLERANCE + dy + height, TOLERANCE + dx : TOLERANCE + dx + width]
-    return near
-
-
 @dataclasses.dataclass
 class Scores:
     """What a method reaches on the pictures of a table's row."""
@@ -104,7 +78,7 @@ class Scores:
         start = time.perf_counter()
         result = method(picture, mask)
         self.seconds.append(time.perf_counter() - start)
-        self.f_scores.append(boundary_f_score(result, truth))
+        self.f_scores.append(boundary_f_score(result, truth, TOLERANCE))
         self.ious.append(float((result & truth).sum() / max((result | truth).sum(), 1)))
 
     def summary(self, first: "Scores") -> dict[str, Any]:

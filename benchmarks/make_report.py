@@ -1,8 +1,7 @@
-"""Tables and a plot in benchmarks/README.md, made from results/*.json: `python benchmarks/make_report.py`."""
+"""Tables and plots in benchmarks/README.md and docs/quality.md: `python benchmarks/make_report.py`."""
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,11 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from subject_tables import NAMES, table, tables
 
 FOLDER = Path(__file__).parent
+DOCS = FOLDER.parent / "docs"
 MARK = re.compile(r"(<!-- begin results -->\n).*(<!-- end results -->)", re.DOTALL)
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Return a Markdown table."""
-    header = list(header)
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
 
 
 def peer(record: dict) -> str:
@@ -86,20 +80,7 @@ def quality(record: dict) -> str:
         "ms a picture",
         "of paper's",
     ]
-    plot_quality(record)
-    return f"{table(header, rows)}\n![IoU over time](quality.png)\n\n"
-
-
-def plot_quality(record: dict) -> None:
-    """Draw IoU against time per picture."""
-    figure, axis = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
-    for name, result in record["results"].items():
-        time = result["milliseconds"]["median"]
-        axis.semilogx(time, result["iou"], "o")
-        axis.annotate(name, (time, result["iou"]), xytext=(5, 4), textcoords="offset points", fontsize=8)
-    axis.set(xlabel="processor ms a picture", ylabel="IoU, percent")
-    axis.margins(x=0.25, y=0.1)
-    figure.savefig(FOLDER / "quality.png", dpi=110)
+    return table(header, rows) + "\n"
 
 
 def chunk(record: dict) -> str:
@@ -145,9 +126,13 @@ SECTIONS = {
     "scale": ("Growth", scale),
     "end_to_end": ("End to end", end_to_end),
     "chunk": ("Pictures side by side", chunk),
-    "quality": ("Quality of the presets", quality),
     "segnet": ("Quality of the SegNet", segnet),
     "refine": ("Speed of the SegNet", refine),
+}
+QUALITY_SECTIONS = {
+    "subjects": ("Photographs of many subjects", lambda record: tables(record["results"], brief=True)),
+    "subjects_moved": ("The same, moved", lambda record: tables(record["results"], brief=True)),
+    "quality": ("Flowers as a data set, and single changes of the plain algorithm", quality),
 }
 
 
@@ -169,22 +154,55 @@ def plot_scale(records: list[dict]) -> None:
     figure.savefig(FOLDER / "scale.png", dpi=110)
 
 
-def main() -> None:
-    """Write the page."""
-    records = [json.loads(path.read_text()) for path in sorted((FOLDER / "results").glob("*.json"))]
+SERIES = (
+    ("mean", "iou_fixed", "tab:blue", "full", "mean of the subjects, fixed polarity"),
+    ("mean", "iou", "tab:blue", "none", "the same, better of mask and complement"),
+    ("flowers", "iou_fixed", "tab:orange", "full", "flowers, fixed polarity"),
+)
+
+
+def plot_subjects(record: dict) -> None:
+    """Draw IoU against time a picture: the mean of the subjects, and flowers."""
+    figure, axis = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
+    found, times = record["results"]["report"], record["results"]["time"]
+    for place, score, colour, fill, label in SERIES:
+        points = {
+            name: (time["milliseconds"]["median"], found["methods"][name][place][score])
+            for name, time in times.items()
+            if place in found["methods"][name]
+        }
+        axis.semilogx(*zip(*points.values(), strict=True), "o", color=colour, fillstyle=fill, label=label)
+        for name, point in points.items():
+            if fill == "full":
+                axis.annotate(NAMES.get(name, name), point, xytext=(5, 4), textcoords="offset points", fontsize=8)
+    axis.set(xlabel="processor ms a picture", ylabel="IoU, percent")
+    for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        ticks(mpl.ticker.ScalarFormatter())
+    axis.legend(frameon=False, fontsize=8)
+    axis.margins(x=0.2, y=0.15)
+    figure.savefig(DOCS / "quality.png", dpi=100)
+
+
+def fill_page(page: Path, sections: dict[str, tuple[str, Any]], records: list[dict]) -> None:
+    """Write the sections between the marks of a page."""
     text = ""
-    for name, (title, section) in SECTIONS.items():
+    for name, (title, section) in sections.items():
         for record in (record for record in records if record.get("benchmark") == name):
             machine, settings = record["machine"], record["settings"]
             where = f"{machine['date']}, {machine['device']}, {machine['processor']}, {machine['cores']} cores, "
             where += f"jax {machine['jax']}; " + ", ".join(f"{key} {value}" for key, value in settings.items())
             text += f"### {title}\n\n{where}.\n\n{section(record)}"
-    scales = [record for record in records if record.get("benchmark") == "scale"]
-    if scales:
-        plot_scale(scales)
-        text += "![Growth of time with batch and size](scale.png)\n\n"
-    page = FOLDER / "README.md"
     page.write_text(MARK.sub(lambda match: match[1] + "\n" + text + match[2], page.read_text()))
+
+
+def main() -> None:
+    """Write both pages and their plots."""
+    records = [json.loads(path.read_text()) for path in sorted((FOLDER / "results").glob("*.json"))]
+    fill_page(FOLDER / "README.md", SECTIONS, records)
+    fill_page(DOCS / "quality.md", QUALITY_SECTIONS, records)
+    plot_scale([record for record in records if record.get("benchmark") == "scale"])
+    for record in (record for record in records if record.get("benchmark") == "subjects"):
+        plot_subjects(record)
 
 
 if __name__ == "__main__":

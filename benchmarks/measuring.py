@@ -69,13 +69,13 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write_results(name: str, settings: dict[str, Any], results: Any) -> None:
-    """Write results/NAME-PLATFORM.json and print it."""
+def write_results(name: str, settings: dict[str, Any], results: Any, folder: Path = RESULTS) -> None:
+    """Write NAME-PLATFORM.json to the folder and print it."""
     platform_name = jax.devices()[0].platform
     record = {"benchmark": name, "machine": machine(), "settings": settings, "results": results}
-    RESULTS.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     text = json.dumps(record, indent=1)
-    (RESULTS / f"{name}-{platform_name}.json").write_text(text + "\n")
+    (folder / f"{name}-{platform_name}.json").write_text(text + "\n")
     print(text)
 
 

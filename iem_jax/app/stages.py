@@ -165,7 +165,9 @@ def _do_stages(
     tell(f"stage 2 of 4: training on {len(certain)} of {len(train)} masks, the others are uncertain or failed")
     learned = collect(load_pictures(plan.train, train), folder / TRAIN, certain)
     devices = list(choose_devices(plan.net.computing.platform, plan.net.computing.devices))
-    model = train_on(learned, refine, folder / TRAINING, devices, tell)
+    # The searches of the other presets end with more than that, which it would undo.
+    polish = refine.polish if plan.train.algorithm.preset == "paper" else 0
+    model = train_on(learned, refine, folder / TRAINING, devices, tell, polish)
     del learned
     tell(f"stage 3 of 4: IEM on {len(chosen)} pictures, to compare")
     second = _run_silently(plan.iem, chosen, time.perf_counter())

@@ -73,6 +73,7 @@ def train_on(
     folder: Path,
     devices: list[jax.Device],
     tell: Callable[[str], None],
+    polish: int,
 ) -> ModelState:
     """Train, or go on with a training that was killed.
 
@@ -82,6 +83,7 @@ def train_on(
       folder: for checkpoints, `history.csv` and `curves.png`.
       devices: those to train on.
       tell: where progress goes.
+      polish: rounds in which the masks are fitted to the colours of their pictures first.
 
     Raises:
       UsageError: the folder holds another training, or a damaged one.
@@ -99,7 +101,7 @@ def train_on(
         held_out = f"; on held-out masks {row.held_out:.4f}, IoU {row.agreement:.3f}"
         tell(f"step {row.step}/{config.steps}: loss {row.loss:.4f}{'' if math.isnan(row.held_out) else held_out}")
 
-    masks = np.asarray(polish_all(learned.images, learned.masks, config.polish, learned.valid))
+    masks = np.asarray(polish_all(learned.images, learned.masks, polish, learned.valid))
     return fit(learned.images, masks, config, devices=devices, folder=folder / NET, report=report)
 
 

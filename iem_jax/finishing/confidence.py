@@ -1,11 +1,11 @@
 """How far a mask can be believed, without ground truth. One picture, pure, vmappable.
 
-Three signs, with one weight. 1. A good mask separates two populations of colours: one Gaussian is fitted to the colours
-of each side; Bayes' rule with equal priors gives each pixel a probability p of being on the mask's side, and the sign
-is the soft IoU of p with the mask M, sum(p M) / (sum(M) + sum(p N)), N the other side. 2. Where a search has found
-several masks, their consensus; the mean of 1 and 2. 3. The share of the picture's border that the mask touches, which is
-subtracted with weight `BORDER`. The weight was chosen on one half of four subjects; other terms and their scores stand
-in docs/quality.md.
+Three signs, with one weight. 1. A good mask separates two populations of colours: one Gaussian is fitted to the
+colours of each side; Bayes' rule with equal priors gives each pixel a probability p of being on the mask's side, and
+the sign is the soft IoU of p with the mask M, sum(p M) / (sum(M) + sum(p N)), N the other side. 2. Where a search has
+found several masks, their consensus; the mean of 1 and 2. 3. The share of the picture's border that the mask touches,
+which is subtracted with weight `BORDER`. The weight was chosen on one half of four subjects; other terms and their
+scores stand in docs/quality.md.
 """
 
 import jax

@@ -16,8 +16,8 @@ class RefineConfig:
       width: channels of the residual blocks; divisible by 4, which gives the widths of the outer layers.
       depth: number of residual blocks; >= 1.
       shrink: the network works on pictures whose sides are divided by this, and its answer is interpolated back; >= 1.
-      polish: rounds in which masks are fitted to the colours of their own pictures, before the training and after the
-        prediction; 0 leaves them as they are.
+      polish: rounds in which masks are fitted to the colours of their own pictures: those of the paper's settings
+        before the training, the network's after the prediction; 0 leaves them as they are.
       dtype: of the activations, "float32" or "bfloat16"; weights, statistics and the loss are float32.
       steps: training steps; >= 1.
       batch_size: pictures a step; >= 1.

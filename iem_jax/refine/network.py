@@ -12,12 +12,16 @@ from jaxtyping import Array, Bool, Float
 
 from iem_jax.config import UsageError
 from iem_jax.core.batch import make_batch, segment_batch
+from iem_jax.core.features import srgb_to_lab
 from iem_jax.core.solver import Segmentation
 from iem_jax.refine.config import check_size
-from iem_jax.search.polish import polish
+from iem_jax.search.colour_model import SLOPE, harden, log_odds, make_colour_model
+from iem_jax.search.polish import LEAST
 from iem_jax.search.search import number_mask
 
 CHANNELS = 3  # of the pictures that a run reads
+SAY = 0.25  # weight of the network's log odds beside those of the colours
+DOUBT = 0.01  # of a probability that the network is sure of
 
 
 def check_installed(flag: str) -> None:
@@ -98,7 +102,40 @@ def _segment_one(
 
     valid = jnp.ones(image.shape[:2], bool) if valid is None else valid
     with jax.named_scope("network"):
-        mask = (predict(model, image[None])[0] > 0.5) & valid
+        probability = predict(model, image[None])[0]
     with jax.named_scope("polish"):
-        mask = polish(image, mask, model.net.polish, valid)
+        mask = follow_colours(image, probability, model.net.polish, valid)
     return number_mask(image, mask, ground_truth, valid)
+
+
+def follow_colours(
+    image: Float[Array, "h w c"], probability: Float[Array, "h w"], rounds: int, valid: Bool[Array, "h w"]
+) -> Bool[Array, "h w"]:
+    """Fit the network's answer and the colours of its two sides to each other; the network keeps a say.
+
+    `search.polish`, which starts from a hard mask and then looks at colours alone, draws even a perfect mask to where
+    colours separate.
+
+    Args:
+      image: sRGB in [-1, 1].
+      probability: of foreground, in [0, 1].
+      rounds: how often; 0 takes what is more probable than not.
+      valid: the picture's own pixels.
+
+    Returns:
+      The mask; the network's own where a side would be left with less than `LEAST` of the picture, or it sees one
+      side only.
+    """
+    own = (probability > 0.5) & valid
+    if not rounds:
+        return own
+    model = make_colour_model(jnp.where(valid[..., None], srgb_to_lab(image), 0), valid)
+    sure = jnp.clip(probability, DOUBT, 1 - DOUBT)
+    say = SAY * (jnp.log(sure) - jnp.log1p(-sure))
+
+    def fit(soft: Array, _: None) -> tuple[Array, None]:
+        return jax.nn.sigmoid(SLOPE * (log_odds(model, soft) + say)), None
+
+    soft, _ = jax.lax.scan(fit, probability, length=rounds - 1)
+    mask = harden(log_odds(model, soft) + say, own, valid, LEAST)
+    return jnp.where(own.any() & (own != valid).any(), mask, own)

@@ -16,7 +16,7 @@ from drawings import draw_folder
 from pictures import write_flowers, write_splits
 from PIL import Image
 
-from iem_jax.app import pipeline
+from iem_jax.app import pipeline, training
 from iem_jax.app.config import change, run_config
 from iem_jax.app.stages import run_stages
 from iem_jax.config import IEMConfig, UsageError
@@ -215,3 +215,22 @@ def test_without_a_folder_nothing_is_left(data_set, tmp_path, monkeypatch, capsy
     assert run_stages(run_config(iem=IEM, dataset_path=str(data_set)), dataclasses.replace(REFINE, steps=2)) == 1
     assert not list(tmp_path.iterdir())
     assert "SegNet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("preset", "rounds"), [("paper", REFINE.polish), ("fast", 0)])
+def test_masks_of_a_search_are_learned_as_they_are(preset, rounds, tmp_path, monkeypatch):
+    """Those of the paper's settings are fitted to the colours first."""
+
+    class PolishedError(Exception):
+        pass
+
+    def look(images, masks, rounds, valid):
+        raise PolishedError(rounds)
+
+    monkeypatch.setattr(training, "polish_all", look)
+    draw_folder(tmp_path / "in", 3, width=32, height=32)
+    iem = IEM if preset == "paper" else IEMConfig(size=32)
+    config = run_config(iem=iem, images=str(tmp_path / "in"), preset=preset, output_dir=str(tmp_path / "out"))
+    with pytest.raises(PolishedError) as error:
+        run_stages(config, REFINE)
+    assert error.value.args == (rounds,)

@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from drawings import draw, draw_folder
@@ -27,8 +28,9 @@ from iem_jax.refine import ModelState, NetConfig, TrainingError, load_model, pre
 from iem_jax.refine.checkpoints import Checkpoints, remove_checkpoints
 from iem_jax.refine.config import RefineConfig
 from iem_jax.refine.model import init_parameters
-from iem_jax.refine.network import segment_by_network
+from iem_jax.refine.network import follow_colours, segment_by_network
 from iem_jax.refine.train import init_training
+from iem_jax.search.polish import polish
 
 ROOT = Path(__file__).parents[2]
 NET = NetConfig(width=8, depth=1)
@@ -76,7 +78,7 @@ def test_devices_order_and_batch_bit_for_bit():
         import jax
         jax.config.update("jax_num_cpu_devices", 3)
         import numpy as np
-        from iem_jax.refine.network import segment_by_network
+        from iem_jax.refine.network import follow_colours, segment_by_network
         from iem_jax.refine import ModelState, NetConfig
         from iem_jax.refine.model import init_parameters
         from pictures import make_images, to_uint8
@@ -259,3 +261,44 @@ def test_only_checkpoints_are_removed(checkpoint, tmp_path):
     remove_checkpoints(tmp_path / "refine")
     names = {path.relative_to(tmp_path / "refine").as_posix() for path in tmp_path.glob("refine/**")}
     assert names == {".", "net", "train", "train/masks", "mine", "empty"}
+
+
+def two_colours(side: int = 48) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture in [-1, 1] of a disc whose lower half has nearly the ground's colour, and where it is."""
+    rows, columns = np.mgrid[:side, :side] - side / 2
+    disc = rows**2 + columns**2 < (side / 3) ** 2
+    picture = np.where(disc[..., None], (30, 60, 190), (120, 115, 110))
+    picture = np.where((disc & (rows > 0))[..., None], (126, 118, 112), picture)
+    picture = picture + np.random.default_rng(0).integers(-15, 16, (side, side, 3))
+    return np.asarray(picture / 127.5 - 1, np.float32), disc
+
+
+def follow(picture: np.ndarray, probability: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    image, chance = (jnp.asarray(x, jnp.float32) for x in (picture, probability))
+    return np.asarray(follow_colours(image, chance, 3, jnp.asarray(valid)))
+
+
+def test_colours_do_not_overrule_a_network_that_is_sure():
+    picture, disc = two_colours()
+    valid = np.ones_like(disc)
+    assert (np.asarray(polish(picture, disc, 3)) & disc).sum() < 0.8 * disc.sum()  # by colours alone
+    found = follow(picture, np.where(disc, 0.99, 0.01), valid)
+    assert (found != disc).mean() < 0.03
+
+
+def test_colours_find_the_edge_of_what_a_network_means():
+    rows, columns = np.mgrid[:48, :48] - 24
+    disc = rows**2 + columns**2 < 16**2
+    picture = np.where(disc[..., None], (190, 40, 60), (60, 130, 50)) / 127.5 - 1
+    rough = np.clip(0.5 + (16 - np.hypot(rows - 3, columns + 2)) / 12, 0, 1)
+    valid = np.broadcast_to(columns < 20, disc.shape)
+    found = follow(picture, rough, valid)
+    assert ((rough > 0.5) != disc).mean() > 0.05
+    assert (found != disc & valid).mean() < 0.002
+
+
+@pytest.mark.parametrize("probability", [0.2, 0.8])
+def test_a_network_that_sees_one_side_is_left_with_it(probability):
+    picture, disc = two_colours()
+    seen = np.full(disc.shape, probability)
+    np.testing.assert_array_equal(follow(picture, seen, np.ones_like(disc)), seen > 0.5)
