@@ -133,7 +133,7 @@ def segment_batch(
     mesh: Any = place.mesh if isinstance(place, NamedSharding) else None
     with jax.set_mesh(mesh) if mesh is not None else contextlib.nullcontext():
         result = work(batch, settings)
-    return _cut(result, number) if padding else result
+        return _cut(result, number) if padding else result
 
 
 def _segment_until_settled(image: Array, config: IEMConfig, **masks: Array) -> Segmentation:
