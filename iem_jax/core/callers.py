@@ -31,6 +31,7 @@ def for_callers(function: Callable[Arguments, Result]) -> Callable[Arguments, Re
 
     @functools.partial(jax.jit, inline=True)
     def compiled(given: dict[str, Any]) -> Any:
+        given = jax.tree.map(jnp.asarray, given)  # NumPy's, where jit is disabled
         given = given | {"image": normalise(given["image"])}
         masks = {name: given[name].astype(bool) for name in BOOLEAN if given.get(name) is not None}
         return function(**(given | masks))  # type: ignore
