@@ -1,15 +1,20 @@
 """Settings of the algorithm (SPEC section 2), and the checks of single values that run before anything is computed."""
 
 import dataclasses
+import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.export
+import numpy as np
 from jax.core import Tracer
 
 PRECISIONS = ("highest", "high", "default")
 FEATURES = ("rgb", "lab", "lab100")
 PRESETS = ("paper", "best", "fast")
+REALS = ("sigma", "lmbda")  # fields of `IEMConfig` that are data
 
 
 class UsageError(ValueError):
@@ -26,6 +31,7 @@ class IEMConfig:
     """Settings of Inpainting Error Maximization; the defaults are the paper's.
 
     A pytree: `sigma` and `lmbda` are data, so that sweeping them does not recompile, the others are static.
+    Numbers of NumPy become Python's. Can be an argument of what `jax.export` serialises.
 
     Attributes:
       sigma: standard deviation of the Gaussian kernel, in pixels of the down-sampled image; > 0.
@@ -52,6 +58,25 @@ class IEMConfig:
     smooth_threshold: int = _static(4)
     features: str = _static("rgb")
 
+    def __post_init__(self) -> None:
+        """Make numbers Python's, so that equal settings are one program; what else a pytree may hold stays."""
+        for name in REALS:
+            value = getattr(self, name)
+            if isinstance(value, int | np.number) and not isinstance(value, bool):
+                object.__setattr__(self, name, float(value))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.integer):
+                object.__setattr__(self, field.name, int(value))
+
+
+jax.export.register_pytree_node_serialization(
+    IEMConfig,
+    serialized_name="iem_jax.IEMConfig",
+    serialize_auxdata=lambda values: json.dumps(values).encode(),
+    deserialize_auxdata=lambda text: tuple(json.loads(bytes(text))),
+)
+
 
 def check_config(config: IEMConfig) -> None:
     """Check every field whose value is known; traced `sigma` and `lmbda` pass.
@@ -59,19 +84,35 @@ def check_config(config: IEMConfig) -> None:
     Raises:
       UsageError: a field breaks its rule; the text names the field, the rule and the value.
     """
+    if not isinstance(config, IEMConfig):
+        remedy = ": give `IEMConfig(**settings)`" if isinstance(config, dict) else ""
+        raise UsageError(f"`config` must be an IEMConfig, got {type(config).__name__}{remedy}.")
     for name in ("size", "iters", "kernel_size", "reps", "scale_factor"):
         check_positive_integer(name, getattr(config, name))
     if config.kernel_size % 2 == 0:
         raise UsageError(f"`kernel_size` must be a positive odd integer, got {config.kernel_size}.")
-    if not isinstance(config.sigma, Tracer) and not (math.isfinite(config.sigma) and config.sigma > 0):
-        raise UsageError(f"`sigma` must be a finite number > 0, got {config.sigma}.")
-    if not isinstance(config.lmbda, Tracer) and not (math.isfinite(config.lmbda) and config.lmbda >= 0):
-        raise UsageError(f"`lmbda` must be a finite number >= 0, got {config.lmbda}.")
+    if not _holds(config.sigma, lambda value: value > 0):
+        raise UsageError(f"`sigma` must be a finite number > 0, got {config.sigma!r}.")
+    if not _holds(config.lmbda, lambda value: value >= 0):
+        raise UsageError(f"`lmbda` must be a finite number >= 0, got {config.lmbda!r}.")
     check_choice("precision", config.precision, PRECISIONS)
     check_positive_integer("smooth_threshold", config.smooth_threshold)
     if config.smooth_threshold > 9:
         raise UsageError(f"`smooth_threshold` must be an integer from 1 to 9, got {config.smooth_threshold}.")
     check_choice("features", config.features, FEATURES)
+
+
+def _holds(value: Any, rule: Callable[[Any], Any]) -> bool:
+    """Whether a value is one number, and, if it is known, finite and by the rule."""
+    if isinstance(value, Tracer):
+        return value.shape == ()
+    number = jax.device_get(value)
+    if isinstance(number, bool | str | bytes) or np.shape(number) != ():
+        return False
+    try:
+        return bool(math.isfinite(number) and rule(number))
+    except TypeError:
+        return False
 
 
 def check_divisible(name: str, length: int, scale_factor: int) -> None:

@@ -4,43 +4,38 @@ A chunk is what fits the fast memory next to the cores. Its program is the same 
 result does not depend on its neighbours.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
-from jax.sharding import AxisType, PartitionSpec
-from jaxtyping import Array, Float, Shaped
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding, get_abstract_mesh
+from jaxtyping import Array, Bool, Float
 
 from iem_jax.config import IEMConfig, UsageError, check_positive_integer
-from iem_jax.core.arrays import as_array
+from iem_jax.core.arrays import as_array, check_pictures, is_traced
+from iem_jax.core.arrays import normalise as normalise
+from iem_jax.core.callers import as_settings
 from iem_jax.core.early import run_until_settled
 from iem_jax.core.features import to_features
 from iem_jax.core.inpainting import frame_for
 from iem_jax.core.programs import Program
-from iem_jax.core.solver import Segmentation, run
+from iem_jax.core.shards import first_axis, in_shards, share
+from iem_jax.core.solver import INVALID, Segmentation, run
 
 CHUNK_PIXELS = {"cpu": 128**2}  # measured, see benchmarks/README.md
 CHUNK_PIXELS_ELSEWHERE = 256 * 128**2
+SHARED = "shared"  # a batch that is shared among devices in a way that only XLA's partitioner knows
 # Vectors of 512 bits are worth 20 %; the operations are too small to be shared among threads.
-OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}}
-
-# A table, since XLA's division by a constant is not the correctly rounded one that the reference's loader does.
-_NORMALISED = np.arange(256, dtype=np.float32) / np.float32(255) * np.float32(2) - np.float32(1)
+OPTIONS: dict[str, dict[str, Any]] = {"cpu": {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}}
 
 
 def default_chunk_size(height: int, width: int, platform: str) -> int:
     """Return how many pictures of a size to compute side by side."""
     return max(1, CHUNK_PIXELS.get(platform, CHUNK_PIXELS_ELSEWHERE) // (height * width))
-
-
-def normalise(images: Shaped[Array | np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
-    """Bring uint8 to float32 in [-1, 1], with the reference's roundings; floats stay as they are."""
-    images = jnp.asarray(images)
-    return jnp.asarray(_NORMALISED)[images] if images.dtype == jnp.uint8 else images
 
 
 def segment(
@@ -52,7 +47,7 @@ def segment(
     valid: Any = None,
     early_finish: bool = True,
     chunk_size: int | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Any = None,
 ) -> Segmentation:
     """Cut the object out of each picture of a batch.
 
@@ -77,6 +72,7 @@ def segment(
       UsageError: shapes, dtypes, values or settings that cannot work.
     """
     batch = make_batch(image=images, ground_truth=ground_truths, initial_mask=initial_masks, valid=valid)
+    config = as_settings(config, batch["image"], np.float32)
     _check_settings(batch["image"].shape, config)
     segment_one = _segment_until_settled if early_finish else _segment_to_the_end
     return segment_batch(batch, config, segment_one, chunk_size=chunk_size, devices=devices)
@@ -99,7 +95,7 @@ def segment_batch(
     segment_one: Callable[..., Segmentation],
     *,
     chunk_size: int | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Any = None,
     weight: int = 1,
 ) -> Segmentation:
     """Do `segment_one(image, settings, **masks)` for each picture of a batch, in chunks, shared among devices.
@@ -114,20 +110,29 @@ def segment_batch(
 
     Returns:
       A `Segmentation` whose fields have a leading axis of B.
+
+    Raises:
+      UsageError: `chunk_size` or `devices` cannot work.
     """
     if chunk_size is not None:
         check_positive_integer("chunk_size", chunk_size)
-    number, height, width = batch["image"].shape[:3]
-    platform = devices[0].platform if devices else jax.default_backend()
+    devices = _as_devices(devices)
+    if is_traced(batch, settings):
+        if devices:
+            raise UsageError("`devices` must be left out inside jit: a batch is computed where the program has it.")
+        return share(functools.partial(_work, segment_one, chunk_size, weight), batch, settings)
+    image = batch["image"]
+    number, height, width = image.shape[:3]
+    platform, place = _place_of(image, devices)
     chunk_size = chunk_size or default_chunk_size(weight * height, width, platform)
-    padding = -number % (chunk_size * len(devices or [None]))
+    # A batch that the caller has shared is filled up inside its shards.
+    padding = 0 if devices is None and place is not None else -number % (chunk_size * len(devices or [None]))
     batch = {name: _pad(value, padding) for name, value in batch.items()}
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((batch, settings))):
-        result = _segment_in_chunks(batch, settings, segment_one, chunk_size)
-    else:
-        work, sharding = _compiled_for(segment_one, chunk_size, platform, tuple(devices or ()))
-        result = work(jax.device_put(batch, sharding), settings)
-    return jax.tree.map(lambda field: field[:number], result) if padding else result
+    work = _compiled_for(segment_one, chunk_size, platform, place)
+    batch = batch if place is SHARED else jax.device_put(batch, place)
+    with jax.set_mesh(place.mesh) if isinstance(place, NamedSharding) else contextlib.nullcontext():
+        result = work(batch, settings)
+    return _cut(result, number) if padding else result
 
 
 def _segment_until_settled(image: Array, config: IEMConfig, **masks: Array) -> Segmentation:
@@ -138,43 +143,103 @@ def _segment_to_the_end(image: Array, config: IEMConfig, **masks: Array) -> Segm
     return run(to_features(image, config.features), config, **masks)
 
 
-def _segment_in_chunks(
-    batch: dict[str, Array], settings: Any, segment_one: Callable[..., Segmentation], chunk_size: int
+def _work(
+    segment_one: Callable[..., Segmentation], chunk_size: int | None, weight: int, batch: dict[str, Any], settings: Any
 ) -> Segmentation:
-    """Segment a batch whose size is a multiple of `chunk_size`."""
+    """Segment a traced batch; without a `chunk_size`, in chunks that suit the platform it is compiled for."""
+    height, width = batch["image"].shape[1:3]
+
+    def in_chunks(platform: str) -> Callable[..., Segmentation]:
+        size = chunk_size or default_chunk_size(weight * height, width, platform)
+        return functools.partial(_segment_in_chunks, segment_one, size)
+
+    if chunk_size:
+        return in_chunks("any")(batch, settings)
+    special = {platform: in_chunks(platform) for platform in CHUNK_PIXELS}
+    return jax.lax.platform_dependent(batch, settings, **special, default=in_chunks("any"))
+
+
+def _segment_in_chunks(
+    segment_one: Callable[..., Segmentation], chunk_size: int, batch: dict[str, Array], settings: Any
+) -> Segmentation:
+    """Segment a batch, filled up with empty pictures to a multiple of `chunk_size`."""
 
     def one(picture: dict[str, Array]) -> Segmentation:
-        image = normalise(picture.pop("image"))
-        return segment_one(image, settings, **{name: value.astype(bool) for name, value in picture.items()})
+        given = picture.pop("image")
+        image, masks = normalise(given).astype(jnp.float32), {name: x.astype(bool) for name, x in picture.items()}
+        if given.dtype == jnp.uint8:
+            return segment_one(image, settings, **masks)
+        fits = jnp.all(jnp.abs(image) <= 1)
+        result = segment_one(jnp.where(fits, image, 0), settings, **masks)
+        return result._replace(status=jnp.where(fits, result.status, INVALID))
 
-    chunks = jax.tree.map(lambda x: x.reshape(-1, chunk_size, *x.shape[1:]), batch)
-    result = jax.lax.map(jax.vmap(one), chunks)
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), result)
+    number = batch["image"].shape[0]
+    chunks = -(-number // chunk_size)
+    padded = {name: _pad(value, chunks * chunk_size - number) for name, value in batch.items()}
+    result = jax.lax.map(jax.vmap(one), {name: _split(value, chunks, chunk_size) for name, value in padded.items()})
+    return jax.tree.map(lambda x: x.reshape(chunks * chunk_size, *x.shape[2:])[:number], result)
+
+
+def _split(values: Any, chunks: int, chunk_size: int) -> Any:
+    return values.reshape(chunks, chunk_size, *values.shape[1:])
 
 
 @functools.cache
-def _compiled_for(
-    segment_one: Callable[..., Segmentation], chunk_size: int, platform: str, devices: tuple[jax.Device, ...]
-) -> tuple[Any, jax.sharding.Sharding | None]:
-    """Return the jitted work on a batch, and where the batch must be."""
-    work = functools.partial(_segment_in_chunks, segment_one=segment_one, chunk_size=chunk_size)
-    sharding = jax.sharding.SingleDeviceSharding(devices[0]) if devices else None
-    if len(devices) > 1:
-        kind = (AxisType.Auto,)  # so that the padding can be cut off the result
-        mesh = jax.make_mesh((len(devices),), ("batch",), kind, devices=devices)
-        split = PartitionSpec("batch")
-        work = jax.shard_map(work, mesh=mesh, in_specs=(split, PartitionSpec()), out_specs=split, check_vma=False)
-        sharding = jax.sharding.NamedSharding(mesh, split)
-    name = f"{segment_one.__module__}.{segment_one.__qualname__} {chunk_size} {[device.id for device in devices]}"
-    return Program(work, name, OPTIONS.get(platform)), sharding
+def _compiled_for(segment_one: Callable[..., Segmentation], chunk_size: int, platform: str, place: Any) -> Any:
+    """Return the jitted work on a batch that is in a place, see `_place_of`."""
+    work = functools.partial(_segment_in_chunks, segment_one, chunk_size)
+    if isinstance(place, NamedSharding):
+        work = in_shards(work, place.mesh, first_axis(place))
+    elif place is SHARED:
+        return jax.jit(functools.partial(share, work), compiler_options=OPTIONS.get(platform))
+    devices = sorted(device.id for device in place.device_set) if place is not None else []
+    name = f"{segment_one.__module__}.{segment_one.__qualname__} {chunk_size} {devices} {place}"
+    return Program(work, name, OPTIONS.get(platform))
 
 
-def _pad(values: Any, padding: int) -> Any:
+def _place_of(image: np.ndarray | jax.Array, devices: tuple[Any, ...] | None) -> tuple[str, Any]:
+    """Return the platform, and the sharding that a batch must have: None for one device, `SHARED` if not known."""
+    if devices and (len(devices) > 1 or get_abstract_mesh().shape):
+        # Of a kind of axis that lets the padding be cut off the result.
+        mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
+        return devices[0].platform, NamedSharding(mesh, PartitionSpec("batch"))
+    if devices:
+        return devices[0].platform, SingleDeviceSharding(devices[0])
+    given = image if isinstance(image, jax.Array) else jax.device_put(np.zeros(()))
+    sharding = given.sharding
+    platform = next(iter(sharding.device_set)).platform
+    if len(sharding.device_set) > 1 and isinstance(sharding, NamedSharding):
+        return platform, NamedSharding(sharding.mesh, PartitionSpec(first_axis(sharding)))
+    is_shared = len(sharding.device_set) > 1 or get_abstract_mesh().shape
+    return platform, SHARED if is_shared else None
+
+
+def _as_devices(devices: Any) -> tuple[Any, ...] | None:
+    if devices is None:
+        return None
+    several = tuple(devices) if isinstance(devices, Iterable) else (devices,)
+    if not several or not all(isinstance(device, jax.Device) for device in several):
+        raise UsageError(f"`devices` must be one of `jax.devices()`, or several, got {devices!r}.")
+    return several
+
+
+def _pad(values: Any, padding: Any) -> Any:
     """Add `padding` empty pictures to a batch."""
-    if not padding:
+    if isinstance(padding, int) and padding == 0:
         return values
-    pad = np.pad if isinstance(values, np.ndarray) else jnp.pad
-    return pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
+    if isinstance(values, np.ndarray) and isinstance(padding, int):
+        return np.pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
+    return _pad_on_device(values, padding)
+
+
+@functools.partial(jax.jit, static_argnums=1, inline=True)
+def _pad_on_device(values: Array, padding: Any) -> Array:
+    return jnp.pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _cut(result: Segmentation, number: int) -> Segmentation:
+    return jax.tree.map(lambda field: field[:number], result)
 
 
 def _check_settings(shape: tuple[int, ...], config: IEMConfig) -> None:
@@ -185,14 +250,17 @@ def _check_settings(shape: tuple[int, ...], config: IEMConfig) -> None:
 
 def _check_batch(batch: dict[str, Any]) -> None:
     images = batch["image"]
-    if images.ndim != 4 or 0 in images.shape:
-        raise UsageError(f"`images` must have shape (B, H, W, C), none of them 0, got {images.shape}.")
+    check_pictures(images, "images", "(B, H, W, C)")
     for name, value in batch.items():
         if name != "image" and value.shape != images.shape[:3]:
             raise UsageError(f"`{name}` must have shape {images.shape[:3]}, as `images`, got {value.shape}.")
-    if images.dtype == np.uint8:
+    if images.dtype == np.uint8 or is_traced(images):
         return
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise UsageError(f"`images` must be uint8, or floating point in [-1, 1], got {images.dtype}.")
-    if not isinstance(images, Tracer) and not bool((abs(images) <= 1).all()):
+    is_in_range = (abs(images) <= 1).all() if isinstance(images, np.ndarray) else jax.device_get(_in_range(images))
+    if not is_in_range:
         raise UsageError("`images` of floating point must be finite and in [-1, 1].")
+
+
+@jax.jit
+def _in_range(images: Float[Array, "*b h w c"]) -> Bool[Array, ""]:
+    return jnp.all(jnp.abs(images) <= 1)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from iem_jax.config import IEMConfig
+from iem_jax.core.forwards import forwards_only
 from iem_jax.core.solver import IEMInfo, IEMState, Segmentation, init, run, step
 
 LONGEST_BLOCK = 12
@@ -44,10 +45,15 @@ def run_until_settled(image: Float[Array, "h w c"], config: IEMConfig, **masks: 
 
     state = init(image, config, **masks)
     shapes = jax.eval_shape(lambda s: step(image, s, config)[1], state)
-    history = jax.tree.map(lambda x: jnp.zeros((config.iters // length, length), x.dtype), shapes)
-    start = (state, state.mask, history, jnp.int32(0), jnp.array(False))
+    # Inside a shard_map the loop's state must belong to a shard from the start, as the picture's does.
+    zero = state.status * 0
+    history = jax.tree.map(
+        lambda x: jnp.zeros((config.iters // length, length), x.dtype) + zero.astype(x.dtype), shapes
+    )
+    start = (state, state.mask, history, zero, zero != 0)
     state, previous, history, done, _ = jax.lax.while_loop(unfinished, work, start)
-    return _fill(state, previous, history, done, config.iters)
+    result = _fill(state, previous, history, done, config.iters)
+    return result._replace(info=result.info._replace(inp_error=forwards_only(result.info.inp_error)))
 
 
 def _fill(

@@ -6,12 +6,14 @@ and its own adjoint. `linear_filter` is the filter without eps, on framed planes
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 
 from iem_jax.config import IEMConfig, check_config, check_divisible
+from iem_jax.core.callers import for_callers
 from iem_jax.core.frames import Frame, make_frame, shifted, shrink_frame, store, store_framed, to_frame, total
 
 EPSILON = 1e-8  # times the sum of a channel: added to the filtered channel, so that no division is by zero
@@ -55,15 +57,13 @@ def linear_filter(
     return _upsample(planes, scale) if scale > 1 else planes
 
 
-@jax.jit
-def inpaint(
-    image: Float[Array, "h w c"], mask: Shaped[Array, "h w"], config: IEMConfig = IEMConfig()
-) -> Float[Array, "h w c"]:
+@for_callers
+def inpaint(image: Any, mask: Any, config: IEMConfig = IEMConfig()) -> Float[Array, "h w c"]:
     """Predict every pixel of one image from the pixels where `mask` is 1.
 
     Args:
-      image: one image, any number of channels, in [-1, 1].
-      mask: 1 where a pixel is known, 0 where it is not.
+      image: (H, W, C), any number of channels, floating point in [-1, 1] or uint8.
+      mask: (H, W), 1 where a pixel is known, 0 where it is not.
       config: settings of the filter.
 
     Returns:

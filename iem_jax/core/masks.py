@@ -1,8 +1,8 @@
 """How a mask starts, where it may change, and how it is smoothed (SPEC section 2).
 
-`centred_square` and `on_border` are (H, W), boolean. The others work on framed planes (see `frames`) of a mask that is 1 on
-foreground, 0 elsewhere, and of the valid pixels V, 1 where the picture is; outside V is neither side. They return the
-picture's rows.
+`centred_square` and `on_border` are (H, W), boolean. The others work on framed planes (see `frames`) of a mask that
+is 1 on foreground, 0 elsewhere, and of the valid pixels V, 1 where the picture is; outside V is neither side. They
+return the picture's rows.
 """
 
 import jax.numpy as jnp

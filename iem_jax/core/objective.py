@@ -7,26 +7,25 @@ The closed form works on framed planes, (C, rows, columns), see `frames`. X are 
 foreground and background, V the valid pixels (all of them, unless a picture was padded).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Shaped
+from jaxtyping import Array, Bool, Float
 
 from iem_jax.config import IEMConfig
+from iem_jax.core.callers import for_callers
 from iem_jax.core.frames import Frame, channel_sum, shifted, store, to_frame, total
 from iem_jax.core.inpainting import EPSILON, frame_for, inpaint, linear_filter
 
 
-@jax.jit
-def inpainting_error(
-    image: Float[Array, "h w c"], mask: Shaped[Array, "h w"], config: IEMConfig = IEMConfig()
-) -> Float[Array, ""]:
+@for_callers
+def inpainting_error(image: Any, mask: Any, config: IEMConfig = IEMConfig()) -> Float[Array, ""]:
     """Return E(M): how badly each side is predicted from the other, mean absolute error, large = good.
 
     Args:
-      image: one image in [-1, 1].
-      mask: its foreground, 1 or 0 (or real).
+      image: (H, W, C), floating point in [-1, 1] or uint8.
+      mask: (H, W), its foreground, 1 or 0 (or real).
       config: settings of the inpainter.
 
     Returns:
@@ -41,13 +40,13 @@ def inpainting_error(
     return side(1 - mask, mask) + side(mask, 1 - mask)
 
 
-@jax.jit
-def diversity(image: Float[Array, "h w c"], mask: Shaped[Array, "h w"]) -> Float[Array, ""]:
+@for_callers
+def diversity(image: Any, mask: Any) -> Float[Array, ""]:
     """Return D(M): the squared deviation of each side from its mean colour, summed over pixels and channels.
 
     Args:
-      image: one image in [-1, 1].
-      mask: its foreground, 1 or 0 (or real).
+      image: (H, W, C), floating point in [-1, 1] or uint8.
+      mask: (H, W), its foreground, 1 or 0 (or real).
 
     Returns:
       A scalar; NaN if either side is empty. SPEC section 2.
@@ -61,15 +60,13 @@ def diversity(image: Float[Array, "h w c"], mask: Shaped[Array, "h w"]) -> Float
     return side(mask) + side(1 - mask)
 
 
-@jax.jit
-def objective(
-    image: Float[Array, "h w c"], mask: Shaped[Array, "h w"], config: IEMConfig = IEMConfig()
-) -> Float[Array, ""]:
+@for_callers
+def objective(image: Any, mask: Any, config: IEMConfig = IEMConfig()) -> Float[Array, ""]:
     """Return what IEM maximises, E(M) - lmbda D(M), as a scalar.
 
     Args:
-      image: one image in [-1, 1].
-      mask: its foreground, 1 or 0 (or real).
+      image: (H, W, C), floating point in [-1, 1] or uint8.
+      mask: (H, W), its foreground, 1 or 0 (or real).
       config: settings of the inpainter and `lmbda`.
 
     Returns:
@@ -112,9 +109,9 @@ def make_foreground(problem: Problem, mask: Float[Array, "1 r k"]) -> Foreground
     return Foreground(planes, total(planes))
 
 
-@jax.jit
+@for_callers
 def objective_gradient(
-    image: Float[Array, "h w c"], mask: Shaped[Array, "h w"], config: IEMConfig = IEMConfig()
+    image: Any, mask: Any, config: IEMConfig = IEMConfig()
 ) -> tuple[Float[Array, "h w"], Float[Array, ""]]:
     """Return the gradient of `objective` at a binary mask, (H, W), and E(M), in closed form.
 

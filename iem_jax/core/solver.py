@@ -7,20 +7,22 @@ masks; 2. a mask that would become empty or full stays as it was and the image's
 image, whose gradient is rounding noise, keeps its first mask; 4. pixels outside `valid` belong to neither side.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.export
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from iem_jax.config import IEMConfig
+from iem_jax.core.callers import for_callers
 from iem_jax.core.frames import shifted, store_framed, to_frame
 from iem_jax.core.inpainting import frame_for
 from iem_jax.core.masks import boundary, centred_square, smooth, update_mask
 from iem_jax.core.objective import Foreground, Problem, closed_form_gradient, make_foreground, make_problem
 
-STATUSES = ("ok", "empty", "full", "uniform")
-OK, EMPTY, FULL, UNIFORM = range(len(STATUSES))
+STATUSES = ("ok", "empty", "full", "uniform", "invalid")
+OK, EMPTY, FULL, UNIFORM, INVALID = range(len(STATUSES))
 
 
 class IEMState(NamedTuple):
@@ -57,25 +59,29 @@ class Segmentation(NamedTuple):
     consensus: Float[Array, ""] | None = None  # of a search among several masks: in [0, 1], see `search`
 
 
+@for_callers
 def init(
-    image: Float[Array, "h w c"],
+    image: Any,
     config: IEMConfig,
     *,
-    ground_truth: Bool[Array, "h w"] | None = None,
-    initial_mask: Bool[Array, "h w"] | None = None,
-    valid: Bool[Array, "h w"] | None = None,
+    ground_truth: Any = None,
+    initial_mask: Any = None,
+    valid: Any = None,
 ) -> IEMState:
     """Start from the centred square, or from `initial_mask`.
 
     Args:
-      image: in [-1, 1], any number of channels.
-      config: settings.
-      ground_truth: only counted, in `IEMInfo.overlap`.
+      image: (H, W, C), floating point in [-1, 1] or uint8, any number of channels; computed in float32.
+      config: settings; `features` and `size` are not looked at.
+      ground_truth: (H, W), true for foreground, as the other masks; only counted, in `IEMInfo.overlap`.
       initial_mask: the first mask.
       valid: the picture's own pixels, all of them by default; the others belong to neither side.
 
     Returns:
       The state before the first step.
+
+    Raises:
+      UsageError: shapes, dtypes or settings that cannot work; of `step` and `run`, too.
     """
     shape, dtype = image.shape[:2], image.dtype
     valid = jnp.ones(shape, bool) if valid is None else valid
@@ -89,8 +95,12 @@ def init(
     return IEMState(status, valid, problem, foreground)
 
 
+@for_callers
 def step(
-    image: Float[Array, "h w c"], state: IEMState, config: IEMConfig, bias: Float[Array, "h w"] | None = None
+    image: Any,
+    state: IEMState,
+    config: IEMConfig,
+    bias: Any = None,
 ) -> tuple[IEMState, IEMInfo]:
     """Do one iteration: boundary pixels take the sign of the gradient, then the mask is smoothed.
 
@@ -98,7 +108,7 @@ def step(
       image: the image that `state` was made for.
       state: from `init` or the step before.
       config: the settings that `state` was made with.
-      bias: added to the gradient, if there is other evidence of what is foreground (> 0) and background (< 0).
+      bias: (H, W), added to the gradient, if there is other evidence of what is foreground (> 0) and background (< 0).
 
     Returns:
       The next state, and what there is to see of this step.
@@ -123,13 +133,14 @@ def step(
     return state._replace(status=status, foreground=foreground), IEMInfo(finite_error, area, overlap)
 
 
+@for_callers
 def run(
-    image: Float[Array, "h w c"],
+    image: Any,
     config: IEMConfig,
     *,
-    ground_truth: Bool[Array, "h w"] | None = None,
-    initial_mask: Bool[Array, "h w"] | None = None,
-    valid: Bool[Array, "h w"] | None = None,
+    ground_truth: Any = None,
+    initial_mask: Any = None,
+    valid: Any = None,
 ) -> Segmentation:
     """Segment one image: all iterations in one scan.
 
@@ -141,7 +152,8 @@ def run(
       valid: the picture's own pixels.
 
     Returns:
-      The mask after the last iteration, its status, and the history.
+      The mask after the last iteration, its status, and the history. `info.inp_error` can be differentiated by the
+      picture, `sigma` and `lmbda`, forwards and backwards; a mask is a step, whose derivative is 0.
     """
     state = init(image, config, ground_truth=ground_truth, initial_mask=initial_mask, valid=valid)
     state, info = jax.lax.scan(lambda state, _: step(image, state, config), state, length=config.iters)
@@ -149,4 +161,9 @@ def run(
 
 
 def _status(uniform: Bool[Array, ""], area: Float[Array, ""], pixels: Float[Array, ""]) -> Int[Array, ""]:
-    return jnp.select([uniform, area == 0, area == pixels], [UNIFORM, EMPTY, FULL], OK).astype(jnp.int32)
+    sided = jnp.where(area == 0, EMPTY, jnp.where(area == pixels, FULL, OK))
+    return jnp.where(uniform, UNIFORM, sided).astype(jnp.int32)
+
+
+for _kind in (IEMInfo, Segmentation, Problem, Foreground, IEMState):  # so that `jax.export` can write them down
+    jax.export.register_namedtuple_serialization(_kind, serialized_name=f"iem_jax.{_kind.__name__}")

@@ -6,9 +6,13 @@ larger of the value for the mask and the value for its complement; the `_fixed` 
 
 from typing import Any, NamedTuple
 
+import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
+
+from iem_jax.config import UsageError
 
 SCORES = ("accuracy", "iou", "miou", "dice", "accuracy_fixed", "iou_fixed", "dice_fixed")
 
@@ -25,6 +29,9 @@ class Scores(NamedTuple):
     dice_fixed: Any
 
 
+jax.export.register_namedtuple_serialization(Scores, serialized_name="iem_jax.Scores")
+
+
 def score_masks(
     masks: Shaped[Array | np.ndarray, "*b h w"], ground_truths: Shaped[Array | np.ndarray, "*b h w"]
 ) -> Scores:
@@ -36,8 +43,19 @@ def score_masks(
 
     Returns:
       `Scores` of shape B, NaN for images whose ground truth is empty or full.
+
+    Raises:
+      UsageError: the shapes differ.
     """
-    masks, truths = jnp.asarray(masks).astype(bool), jnp.asarray(ground_truths).astype(bool)
+    if np.shape(masks) != np.shape(ground_truths):
+        shapes = f"{np.shape(ground_truths)}, as `ground_truths`, got {np.shape(masks)}"
+        raise UsageError(f"`masks` must have shape {shapes}.")
+    return _score(masks, ground_truths)
+
+
+@jax.jit
+def _score(masks: Shaped[Array, "*b h w"], ground_truths: Shaped[Array, "*b h w"]) -> Scores:
+    masks, truths = masks.astype(bool), ground_truths.astype(bool)
 
     def count(x: Array) -> Array:
         return jnp.sum(x, axis=(-2, -1), dtype=jnp.float32)

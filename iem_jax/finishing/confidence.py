@@ -1,11 +1,11 @@
 """How far a mask can be believed, without ground truth. One picture, pure, vmappable.
 
-Three signs, with one weight. 1. A good mask separates two populations of colours: one Gaussian is fitted to the colours
-of each side; Bayes' rule with equal priors gives each pixel a probability p of being on the mask's side, and the sign
-is the soft IoU of p with the mask M, sum(p M) / (sum(M) + sum(p N)), N the other side. 2. Where a search has found
-several masks, their consensus; the mean of 1 and 2. 3. The share of the picture's border that the mask touches, which is
-subtracted with weight `BORDER`. The weight was chosen on one half of four subjects; other terms and their scores stand
-in docs/quality.md.
+Three signs, with one weight. 1. A good mask separates two populations of colours: one Gaussian is fitted to the
+colours of each side; Bayes' rule with equal priors gives each pixel a probability p of being on the mask's side, and
+the sign is the soft IoU of p with the mask M, sum(p M) / (sum(M) + sum(p N)), N the other side. 2. Where a search has
+found several masks, their consensus; the mean of 1 and 2. 3. The share of the picture's border that the mask touches,
+which is subtracted with weight `BORDER`. The weight was chosen on one half of four subjects; other terms and their
+scores stand in docs/quality.md.
 """
 
 import jax
@@ -42,8 +42,8 @@ def confidence(
     inside, outside = mask & valid, ~mask & valid
     theirs, others = (log_density(image, fit_colours(image, side)) for side in (inside, outside))
     chance = jax.nn.sigmoid(theirs - others)
-    both = jnp.sum(chance * inside)
-    either = jnp.sum(inside, dtype=image.dtype) + jnp.sum(chance * outside)
+    both = jnp.sum(chance * inside.astype(chance.dtype))
+    either = jnp.sum(inside, dtype=image.dtype) + jnp.sum(chance * outside.astype(chance.dtype))
     soft_iou = both / jnp.maximum(either, 1)
     agreement = soft_iou if consensus is None else (soft_iou + consensus) / 2
     edge = on_border(valid)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Integer
 
-from iem_jax.core.solver import STATUSES
+from iem_jax.core.solver import INVALID, STATUSES
 from iem_jax.data.loader import Loaded
 from iem_jax.evaluation.metrics import SCORES, scores_from_counts
 from iem_jax.finishing.judging import Judged
@@ -225,7 +225,7 @@ class Counts:
         """Return pictures by status, and how many have scores."""
         return {
             "pictures": self._statuses.total(),
-            **{name: self._statuses[name] for name in (STATUSES[0], UNCERTAIN, *STATUSES[1:], FAILED)},
+            **{name: self._statuses[name] for name in (STATUSES[0], UNCERTAIN, *STATUSES[1:INVALID], FAILED)},
             "scored": self._scored,
         }
 

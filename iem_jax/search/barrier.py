@@ -1,9 +1,9 @@
 """How high the colours rise and fall on the best way from the border: the minimum barrier distance. Pure, vmappable.
 
-A way costs the difference of its highest and lowest value; a pixel's distance is that of its cheapest way from the border.
-As in Zhang et al., Minimum Barrier Salient Object Detection at 80 FPS (ICCV 2015), found approximately by sweeps that
-each look at the pixel before, here straight down, then in the three other directions. Only differences and
-comparisons: exact whatever the batch.
+A way costs the difference of its highest and lowest value; a pixel's distance is that of its cheapest way from the
+border. As in Zhang et al., Minimum Barrier Salient Object Detection at 80 FPS (ICCV 2015), found approximately by
+sweeps that each look at the pixel before, here straight down, then in the three other directions. Only differences
+and comparisons: exact whatever the batch.
 """
 
 from typing import NamedTuple

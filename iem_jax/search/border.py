@@ -19,9 +19,7 @@ THRESHOLD, BELOW, ABOVE, ABOVE_OF_WAYS = 0.25, 0.25, 0.25, 0.5  # where the mean
 WEIGHT = 3.0  # of a mean distance, in log odds
 
 
-def border_log_odds(
-    lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], blocks: int
-) -> Float[Array, "h w"]:
+def border_log_odds(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], blocks: int) -> Float[Array, "h w"]:
     """Return log odds of foreground from the border alone.
 
     Args:

@@ -153,7 +153,7 @@ def _make_blur(
     """Return the matrices and the divisor of a Gaussian mean over valid pixels, read from blocks of `factor`."""
     matrices = []
     for length in valid.shape:
-        centres = jnp.arange(-(-length // factor)) * factor + (factor - 1) / 2
+        centres = jnp.arange(-(-length // factor), dtype=jnp.float32) * factor + (factor - 1) / 2
         matrices.append(_gaussian(jnp.arange(length), centres, sigma))
     rows, columns = matrices[0], matrices[1].T
     return rows, columns, _product(rows, pool(valid.astype(sigma.dtype), factor), columns)

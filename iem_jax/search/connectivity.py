@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from iem_jax.search.places import from_blocks, stretch, to_blocks
+from iem_jax.search.places import HIGHEST, from_blocks, stretch, to_blocks
 
 SAME_REGION = 10.0  # geodesic distance, CIELAB, at which a block leaves a soft region
 NEAR = 0.25  # distance at which contrast counts, in sides of the picture
@@ -88,11 +88,11 @@ def shortest_ways(edges: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 
 def solve(smooth: Float[Array, "n n"], pull: Float[Array, " n"], right: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Solve (D - W + diag(pull)) s = right, D the row sums of W = smooth: conjugate gradients, scaled by the diagonal."""
+    """Solve (D - W + diag(pull)) s = right, D the row sums of W = smooth, by conjugate gradients with D as a scale."""
     diagonal = jnp.maximum(jnp.sum(smooth, axis=1) + pull, 1e-6)
 
     def times(vector: Array) -> Array:
-        return diagonal * vector - jnp.sum(smooth * vector[None], axis=1)
+        return diagonal * vector - jnp.matmul(smooth, vector, precision=HIGHEST)
 
     def improve(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], None]:
         solution, residual, direction = carry

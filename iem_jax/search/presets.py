@@ -4,10 +4,7 @@
 learnt; no setting depends on other pictures.
 """
 
-from collections.abc import Sequence
 from typing import Any
-
-import jax
 
 from iem_jax.config import PRESETS, IEMConfig, UsageError, check_choice
 from iem_jax.core.batch import make_batch, segment, segment_batch
@@ -27,7 +24,7 @@ def segment_best(
     ground_truths: Any = None,
     valid: Any = None,
     chunk_size: int | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Any = None,
 ) -> Segmentation:
     """Cut the object out of each picture of a batch, better than the paper's algorithm does.
 

@@ -45,7 +45,9 @@ def test_mean_field_equals_float64():
         side = np.pad(2 / (1 + np.exp(-expected)) - 1, 1)
         near = [side[1 + dy : 10 + dy, 1 + dx : 12 + dx] for dy, dx in HALF + tuple((-dy, -dx) for dy, dx in HALF)]
         expected = odds + (bonds * np.stack(near)).sum(axis=0)
-    found = smooth_odds(jnp.asarray(odds, jnp.float32), make_bonds(jnp.asarray(lab, jnp.float32), jnp.ones((9, 11), bool)))
+    found = smooth_odds(
+        jnp.asarray(odds, jnp.float32), make_bonds(jnp.asarray(lab, jnp.float32), jnp.ones((9, 11), bool))
+    )
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 

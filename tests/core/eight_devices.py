@@ -1,0 +1,91 @@
+"""A batch that its caller has shared among eight devices, in every way; run by `test_programs.py` in a new process."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from programs import CONFIG, calls, make_batch
+
+from iem_jax import inpaint, objective, run, segment, segment_best
+
+COLLECTIVE = re.compile(r"all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter")
+SPLIT = PartitionSpec("batch")
+PICTURES, TRUTHS = make_batch(16)
+
+
+def check(name: str, function: Callable[..., Any], arguments: Any, expected: Any, is_split: bool = True) -> None:
+    """Eagerly and compiled: the same values, shared as the input is, and nothing sent between devices."""
+    compiled = jax.jit(function)
+    if is_split:
+        assert not COLLECTIVE.findall(compiled.lower(*arguments).compile().as_text()), name
+    for found in (function(*arguments), compiled(*arguments)):
+        if is_split:
+            for leaf in jax.tree.leaves(found):
+                assert leaf.sharding.spec[0] == "batch", (name, leaf.sharding)
+                assert {shard.data.shape[0] for shard in leaf.addressable_shards} == {2}, name
+        jax.tree.map(
+            lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5, err_msg=name), found, expected
+        )
+
+
+def paper(pictures: Any, truths: Any) -> Any:
+    """The paper's algorithm."""
+    return segment(pictures, CONFIG, ground_truths=truths)
+
+
+def best(pictures: Any, truths: Any) -> Any:
+    """A search."""
+    return segment_best(pictures, "fast", ground_truths=truths)
+
+
+def by_run(pictures: Any, truths: Any) -> Any:
+    """Picture by picture."""
+    return jax.vmap(lambda image, truth: run(image, CONFIG, ground_truth=truth))(pictures, truths)
+
+
+def main() -> None:
+    """Check meshes with axes of either kind, `shard_map`, `vmap` and export."""
+    assert len(jax.devices()) == 8
+    by_paper, by_search = paper(PICTURES, TRUTHS), best(PICTURES, TRUTHS)
+    auto, explicit = (jax.make_mesh((8,), ("batch",), (kind,)) for kind in (AxisType.Auto, AxisType.Explicit))
+    here, there = (jax.device_put((PICTURES, TRUTHS), NamedSharding(mesh, SPLIT)) for mesh in (auto, explicit))
+    check("auto", paper, here, by_paper)
+    check("auto, search", best, here, by_search)
+    with jax.set_mesh(auto):
+        check("auto, set, from the host", paper, (PICTURES, TRUTHS), by_paper, is_split=False)
+    with jax.set_mesh(explicit):
+        check("explicit, set", paper, there, by_paper)
+        check("explicit, set, search", best, there, by_search)
+        check("explicit, set, from the host", paper, (PICTURES, TRUTHS), by_paper, is_split=False)
+        check("vmap of run", by_run, there, by_paper)
+        for function in (inpaint, objective):
+            expected = np.stack([function(x, t) for x, t in zip(PICTURES, TRUTHS, strict=True)])
+            check("vmap", jax.vmap(function), there, expected)
+        everywhere = NamedSharding(explicit, PartitionSpec())
+        for call in calls(lambda arrays: jax.device_put(arrays, everywhere)).values():
+            call()
+        exported = jax.export.export(jax.jit(paper))(*there)
+        again = jax.export.deserialize(exported.serialize()).call(*there)
+        np.testing.assert_array_equal(again.mask, by_paper.mask)
+    by_map = {"mesh": auto, "in_specs": SPLIT, "out_specs": SPLIT}
+    check("shard_map", jax.shard_map(paper, **by_map), here, by_paper)
+    check("shard_map of run", jax.shard_map(by_run, **by_map), here, by_paper)
+    check("shard_map, search", jax.shard_map(best, **by_map), here, by_search)
+    check(
+        "shard_map of run",
+        jax.shard_map(jax.vmap(lambda x, t: run(x, CONFIG, ground_truth=t)), **by_map),
+        here,
+        by_paper,
+    )
+    both = jax.make_mesh((4, 2), ("other", "batch"), (AxisType.Auto,) * 2)
+    pictures = jax.device_put(PICTURES, NamedSharding(both, PartitionSpec(("other", "batch"))))
+    np.testing.assert_array_equal(jax.jit(paper)(pictures, TRUTHS).mask, by_paper.mask)
+    some = segment(PICTURES[:13], CONFIG, ground_truths=TRUTHS[:13], devices=jax.devices()[:5])
+    np.testing.assert_array_equal(some.mask, by_paper.mask[:13])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Every public function in JAX's modes; what eight devices need runs in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import programs
+import pytest
+from programs import CONFIG, assert_same, calls, make_batch
+
+import iem_jax
+from iem_jax import IEMConfig, Segmentation, UsageError, run, segment
+
+ROOT = Path(__file__).parents[2]
+MODES = {
+    "x64": lambda: jax.enable_x64(True),
+    "strict": lambda: jax.numpy_dtype_promotion("strict"),
+    "debug_nans": lambda: jax.debug_nans(True),
+    "transfer guard": lambda: jax.transfer_guard("disallow"),
+}
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict:
+    return {name: jax.device_get(call()) for name, call in calls().items()}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes(mode: str, expected: dict):
+    on_device = mode == "transfer guard"
+    every = calls(jax.device_put if on_device else lambda values: values)
+    jax.clear_caches()
+    for name, call in every.items():
+        if on_device and name in programs.HOST_ONLY:
+            continue
+        with MODES[mode]():
+            got = call()
+        assert_same(got, expected[name], name)
+
+
+def test_float64_pictures_under_x64(expected: dict):
+    with jax.enable_x64(True):
+        every = calls(floats=np.float64)
+        assert_same(every["segment of floats"](), expected["segment of floats"], "segment")
+        assert every["objective"]().dtype == jnp.float64  # what is asked for in float64 is computed so
+
+
+def test_without_jit():
+    """On a picture of 4 x 4, since nothing is compiled."""
+    pictures = make_batch(1)[0][:, 6:10, 6:10]
+    config = IEMConfig(sigma=1.0, kernel_size=3, reps=1, iters=3)
+    one = pictures[0]
+    for function in (
+        lambda: segment(pictures, config).mask,
+        lambda: run(one, config).mask,
+        lambda: iem_jax.objective(one, np.eye(4), config) > 0,
+    ):
+        compiled = function()
+        with jax.disable_jit():
+            np.testing.assert_array_equal(function(), compiled)
+
+
+def test_eight_devices():
+    """See `eight_devices.py`."""
+    settings = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    settings["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    command = [sys.executable, str(ROOT / "tests" / "core" / "eight_devices.py")]
+    result = subprocess.run(command, env=settings, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-4000:]
+
+
+@pytest.mark.parametrize("kind", [np.float16, jnp.bfloat16])
+def test_half_precision(kind: type):
+    """Computed in float32: what the same values in float32 give."""
+    halves = (make_batch()[0] / 255 * 2 - 1).astype(kind)
+    found = segment(halves, CONFIG)
+    assert found.status.tolist() == [0, 0]
+    jax.tree.map(np.testing.assert_array_equal, found, segment(halves.astype(np.float32), CONFIG))
+    np.testing.assert_array_equal(run(halves[0], CONFIG).mask, found.mask[0])
+
+
+def test_uint8_into_functions_of_one_picture():
+    pictures, truths = make_batch(1)
+    real = pictures[0].astype(np.float32) / np.float32(255) * np.float32(2) - np.float32(1)
+    for function in (iem_jax.objective, iem_jax.inpainting_error, iem_jax.diversity, iem_jax.inpaint):
+        np.testing.assert_array_equal(function(pictures[0], truths[0]), function(real, truths[0]))
+
+
+def test_run_and_steps_are_segment(photographs: tuple[np.ndarray, np.ndarray]):
+    images, config = photographs[0][:4, ::2, ::2], IEMConfig(iters=20)
+    masks = segment(images, config).mask
+    for image, mask in zip(images, masks, strict=True):
+        np.testing.assert_array_equal(run(image, config).mask, mask)
+        state = iem_jax.init(image, config)
+        for _ in range(config.iters):
+            state, _ = iem_jax.step(image, state, config)
+        np.testing.assert_array_equal(state.mask, mask)
+
+
+def test_backwards():
+    """With a sentence where it cannot be, with the slope of the differences where it can."""
+    image = make_batch(1)[0][0] / np.float32(127.5) - 1
+
+    def error(sigma, early_finish: bool):
+        settings = IEMConfig(sigma=sigma, kernel_size=5, iters=6)
+        return segment(image[None], settings, early_finish=early_finish).info.inp_error[0, 0]
+
+    with pytest.raises(UsageError, match=r"backwards.*`early_finish=False`.*`run`, `objective` or `inpaint`"):
+        jax.grad(error)(2.0, True)
+    slope = (error(2.05, False) - error(1.95, False)) / 0.1
+    np.testing.assert_allclose(jax.grad(error)(2.0, False), slope, rtol=0.02)
+    np.testing.assert_allclose(jax.jacfwd(error)(2.0, True), slope, rtol=0.02)
+    np.testing.assert_allclose(
+        jax.grad(lambda s: run(image, IEMConfig(sigma=s, kernel_size=5, iters=6)).info.inp_error[0])(2.0),
+        slope,
+        rtol=0.02,
+    )
+
+
+def test_export_of_any_batch():
+    """A `Segmentation` out, an `IEMConfig` in, a batch of a size that is not known."""
+    (number,) = jax.export.symbolic_shape("b")
+    arguments = jax.ShapeDtypeStruct((number, 16, 16, 3), np.uint8), CONFIG
+    exported = jax.export.export(jax.jit(segment), platforms=("cpu", "cuda", "tpu"))(*arguments)
+    again = jax.export.deserialize(exported.serialize())
+    for size in (0, 1, 5):
+        pictures = make_batch(max(size, 1))[0][:size]
+        found = again.call(pictures, CONFIG)
+        assert isinstance(found, Segmentation)
+        np.testing.assert_array_equal(found.mask, segment(pictures, CONFIG).mask)
+
+
+def test_chunk_is_that_of_the_platform_lowered_for():
+    """Pictures of 128 x 128: one at a time for a CPU, 256 for a GPU, wherever the program is made."""
+    shape = jax.ShapeDtypeStruct((512, 128, 128, 3), np.uint8)
+    for platform, chunk in (("cpu", "1x128x128x3xui8"), ("cuda", "256x128x128x3xui8")):
+        text = jax.export.export(jax.jit(segment), platforms=(platform,))(shape).mlir_module()
+        assert f"tensor<{chunk}>" in text
+        assert ("tensor<1x128x128x3xui8>" in text) == (platform == "cpu")
+
+
+@pytest.mark.parametrize("numbers", [{"sigma": 2}, {"sigma": np.float32(2)}, {"sigma": jnp.float32(2)}, {"size": 64}])
+def test_one_program_for_equal_settings(numbers: dict, compilations: list[str]):
+    pictures = make_batch()[0]
+    segment(pictures, CONFIG)
+    jnp.float32(2)
+    compilations.clear()
+    found = segment(pictures, IEMConfig(**{"sigma": 2.0, "kernel_size": 5, "iters": np.int64(6)} | numbers))
+    assert compilations == []
+    assert found.info.area.shape == (2, 6)
+
+
+def test_empty_batch():
+    found = segment(np.zeros((0, 8, 10, 3), np.uint8), CONFIG)
+    assert (found.mask.shape, found.status.shape, found.info.area.shape) == ((0, 8, 10), (0,), (0, 6))
+    assert iem_jax.segment_best(np.zeros((0, 8, 10, 3), np.uint8), "fast").mask.shape == (0, 8, 10)
+
+
+def test_foreign_byte_order_and_one_device():
+    pictures = (make_batch()[0] / 127.5 - 1).astype(">f4")
+    found = segment(pictures, CONFIG, devices=jax.devices()[0])
+    jax.tree.map(np.testing.assert_array_equal, found, segment(pictures.astype("=f4"), CONFIG))
+
+
+def test_values_out_of_range_inside_jit():
+    """They are not known before: a status, as for other trouble with data, and nothing that is not finite."""
+    pictures = (make_batch()[0] / np.float32(127.5) - 1).astype(np.float32)
+    pictures[1] *= 255
+    found = jax.jit(lambda images: segment(images, CONFIG))(pictures)
+    assert found.status.tolist() == [0, 4]
+    assert iem_jax.core.solver.STATUSES[4] == "invalid"
+    assert np.isfinite(found.info.inp_error).all()
+    np.testing.assert_array_equal(found.mask[0], segment(pictures[:1], CONFIG).mask[0])
+
+
+PICTURE = np.zeros((8, 8, 3), np.uint8)
+WRONG = {
+    "`image` must have shape (H, W, C)": lambda: run(PICTURE[None], CONFIG),
+    "`np.moveaxis(images, -3, -1)`": lambda: segment(np.zeros((2, 3, 16, 16), np.uint8), CONFIG),
+    "`image` must have its channels last": lambda: run(np.zeros((3, 16, 16), np.uint8), CONFIG),
+    "`image` must be uint8": lambda: iem_jax.inpaint(PICTURE.astype(np.int32), PICTURE[..., 0]),
+    "`mask` must have shape (8, 8)": lambda: iem_jax.objective(PICTURE, PICTURE[:4, :, 0]),
+    "`ground_truth` must have shape (8, 8)": lambda: iem_jax.init(PICTURE, CONFIG, ground_truth=np.ones((3, 3), bool)),
+    "`state` must have shape (8, 8)": lambda: iem_jax.step(PICTURE, iem_jax.init(PICTURE[:4], CONFIG), CONFIG),
+    "`masks` must have shape": lambda: iem_jax.score_masks(np.ones((2, 8, 8), bool), np.ones((8, 8), bool)),
+    "`devices` must be one of": lambda: segment(PICTURE[None], CONFIG, devices=8),
+    "`devices` must be left out": lambda: jax.jit(lambda x: segment(x, CONFIG, devices=jax.devices()))(PICTURE[None]),
+    "got '5'": lambda: segment(PICTURE[None], IEMConfig(sigma="5")),
+    "`sigma` must be a finite number": lambda: run(PICTURE, IEMConfig(sigma=jnp.ones(3))),
+    "`iters` must be an integer": lambda: run(PICTURE, IEMConfig(iters=6.0)),  # type: ignore
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_wrong_arguments(text: str):
+    with pytest.raises(UsageError) as error:
+        WRONG[text]()
+    assert text in str(error.value)
+    assert str(error.value).endswith(".")
