@@ -147,6 +147,12 @@ def first_and_second(images: Path, folder: Path, preset: str) -> list[Measured]:
         return [rounded(time_run(images, output, cache, f"--preset={preset}")) for _ in range(2)]
 
 
+def show(found: Any) -> Any:
+    """Print what was found so far, since all of it takes a while, and return it."""
+    print(json.dumps(found), file=sys.stderr, flush=True)
+    return found
+
+
 def median(runs: list[Measured], key: str) -> float:
     """Return the median of one figure."""
     return statistics.median(run[key] for run in runs)

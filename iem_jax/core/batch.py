@@ -130,9 +130,10 @@ def segment_batch(
     batch = {name: _pad(value, padding) for name, value in batch.items()}
     work = _compiled_for(segment_one, chunk_size, platform, place)
     batch = batch if place is SHARED else jax.device_put(batch, place)
-    with jax.set_mesh(place.mesh) if isinstance(place, NamedSharding) else contextlib.nullcontext():
+    mesh: Any = place.mesh if isinstance(place, NamedSharding) else None
+    with jax.set_mesh(mesh) if mesh is not None else contextlib.nullcontext():
         result = work(batch, settings)
-    return _cut(result, number) if padding else result
+        return _cut(result, number) if padding else result
 
 
 def _segment_until_settled(image: Array, config: IEMConfig, **masks: Array) -> Segmentation:
@@ -180,7 +181,7 @@ def _segment_in_chunks(
     return jax.tree.map(lambda x: x.reshape(chunks * chunk_size, *x.shape[2:])[:number], result)
 
 
-def _split(values: Any, chunks: int, chunk_size: int) -> Any:
+def _split(values: Any, chunks: Any, chunk_size: int) -> Any:
     return values.reshape(chunks, chunk_size, *values.shape[1:])
 
 
@@ -197,7 +198,7 @@ def _compiled_for(segment_one: Callable[..., Segmentation], chunk_size: int, pla
     return Program(work, name, OPTIONS.get(platform))
 
 
-def _place_of(image: np.ndarray | jax.Array, devices: tuple[Any, ...] | None) -> tuple[str, Any]:
+def _place_of(image: np.ndarray | jax.Array, devices: Any) -> tuple[str, Any]:
     """Return the platform, and the sharding that a batch must have: None for one device, `SHARED` if not known."""
     if devices and (len(devices) > 1 or get_abstract_mesh().shape):
         # Of a kind of axis that lets the padding be cut off the result.
@@ -242,7 +243,7 @@ def _cut(result: Segmentation, number: int) -> Segmentation:
     return jax.tree.map(lambda field: field[:number], result)
 
 
-def _check_settings(shape: tuple[int, ...], config: IEMConfig) -> None:
+def _check_settings(shape: tuple[Any, ...], config: IEMConfig) -> None:
     frame_for(shape[1:3], config)
     if config.features != "rgb" and shape[3] != 3:
         raise UsageError(f"`images` must have three channels, sRGB, for `features` {config.features}, got {shape[3]}.")
