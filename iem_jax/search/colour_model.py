@@ -135,7 +135,7 @@ def _density(index: Int[Array, "h w"], weights: Int[Array, "h w"]) -> Float[Arra
         blurred = jax.lax.dot_general(histogram.reshape(BINS, BINS**2), matrix, dimensions, precision=highest)
         return blurred.reshape(-1), None
 
-    return jax.lax.scan(blur, histogram, _BLURS)[0]
+    return jax.lax.scan(blur, histogram, jnp.asarray(_BLURS))[0]
 
 
 def _gaussian(to: Array, of: Array, sigma: Float[Array, ""] | float) -> Float[Array, "m n"]:

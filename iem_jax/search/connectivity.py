@@ -74,7 +74,7 @@ def background_chance(
     usual = jnp.mean(jnp.min(jnp.where(neighbours, difference, FAR), axis=1))
     edges = jnp.where(neighbours | linked, jnp.maximum(difference - usual, 0), FAR)
     near = jnp.exp(-0.5 * (shortest_ways(jnp.where(grid.steps == 0, 0, edges)) / SAME_REGION) ** 2)
-    connectivity = jnp.sum(near * grid.on_edge[None], axis=1) / jnp.sqrt(jnp.sum(near, axis=1))
+    connectivity = jnp.sum(near * grid.on_edge[None].astype(near.dtype), axis=1) / jnp.sqrt(jnp.sum(near, axis=1))
     return 1 - jnp.exp(-0.5 * connectivity**2)
 
 

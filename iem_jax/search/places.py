@@ -12,7 +12,7 @@ def places(valid: Bool[Array, "h w"]) -> tuple[Float[Array, " h"], Float[Array, 
 
     def along(present: Bool[Array, " n"]) -> Float[Array, " n"]:
         length = jnp.maximum(jnp.sum(present, dtype=jnp.float32), 1)
-        return (jnp.arange(present.shape[0]) - jnp.argmax(present) + 0.5) / length
+        return (_count(present.shape[0]) - jnp.argmax(present).astype(jnp.float32) + 0.5) / length
 
     return along(jnp.any(valid, axis=1)), along(jnp.any(valid, axis=0))
 
@@ -27,7 +27,7 @@ def stretch(values: Float[Array, "h w"], valid: Bool[Array, "h w"]) -> Float[Arr
 def to_blocks(values: Float[Array, "h w c"], valid: Bool[Array, "h w"], side: int) -> Float[Array, "s s c"]:
     """Return the means of side x side blocks of the box around the valid pixels; 0 for a block without any."""
     rows, columns = (
-        (jnp.floor(axis * side)[None, :] == jnp.arange(side)[:, None]).astype(values.dtype) for axis in places(valid)
+        (jnp.floor(axis * side)[None, :] == _count(side)[:, None]).astype(values.dtype) for axis in places(valid)
     )
     own = valid.astype(values.dtype)
     number = jnp.matmul(jnp.matmul(rows, own, precision=HIGHEST), columns.T, precision=HIGHEST)
@@ -48,7 +48,7 @@ def enlarge(
 ) -> Float[Array, "h w"]:
     """Interpolate linearly between the known pixels of a picture that was down-sampled by `factor`."""
     rows, columns = (
-        _weights(jnp.clip((jnp.arange(length) + 0.5) / factor - 0.5, 0, number - 1), number)
+        _weights(jnp.clip((_count(length) + 0.5) / factor - 0.5, 0, number - 1), number)
         for length, number in zip(shape, small.shape, strict=True)
     )
 
@@ -59,4 +59,8 @@ def enlarge(
 
 
 def _weights(position: Float[Array, " n"], number: int) -> Float[Array, "n m"]:
-    return jnp.clip(1 - jnp.abs(position[:, None] - jnp.arange(number)[None, :]), 0, 1)
+    return jnp.clip(1 - jnp.abs(position[:, None] - _count(number)[None, :]), 0, 1)
+
+
+def _count(number: int) -> Float[Array, " n"]:
+    return jnp.arange(number, dtype=jnp.float32)
