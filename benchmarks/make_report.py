@@ -132,7 +132,7 @@ SECTIONS = {
 QUALITY_SECTIONS = {
     "subjects": ("Photographs of many subjects", lambda record: tables(record["results"], brief=True)),
     "subjects_moved": ("The same, moved", lambda record: tables(record["results"], brief=True)),
-    "quality": ("Flowers as a data set, and single changes of the plain algorithm", quality),
+    "quality": ("Flowers as a data set: the first round's presets, and single changes of the plain algorithm", quality),
 }
 
 
