@@ -49,13 +49,13 @@ class IEMConfig:
 
     sigma: Any = 5.0  # a float or a scalar array; while JAX handles the pytree, any leaf
     lmbda: Any = 0.001
-    size: int = _static(128)
-    iters: int = _static(150)
-    kernel_size: int = _static(11)
-    reps: int = _static(2)
-    scale_factor: int = _static(1)
+    size: Any = _static(128)  # an integer, Python's or NumPy's, as the next four and `smooth_threshold`
+    iters: Any = _static(150)
+    kernel_size: Any = _static(11)
+    reps: Any = _static(2)
+    scale_factor: Any = _static(1)
     precision: str = _static("highest")
-    smooth_threshold: int = _static(4)
+    smooth_threshold: Any = _static(4)
     features: str = _static("rgb")
 
     def __post_init__(self) -> None:

@@ -65,5 +65,5 @@ def _sweep_down(ways: Ways, lab: Float[Array, "s s 3"], inside: Bool[Array, "s s
         new = jax.tree.map(lambda x, y: jnp.where(better, x, y), Ways(cost, highest, lowest), old)
         return new, new
 
-    first = jax.tree.map(lambda x: jnp.full_like(x[0], UNREACHED), ways)
+    first = jax.tree.map(lambda x: x[0] * 0 + UNREACHED, ways)
     return jax.lax.scan(next_row, first, (ways, lab, inside))[1]

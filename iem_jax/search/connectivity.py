@@ -102,7 +102,7 @@ def solve(smooth: Float[Array, "n n"], pull: Float[Array, " n"], right: Float[Ar
         growth = jnp.sum(after**2 / diagonal) / jnp.maximum(size, 1e-30)
         return (solution + length * direction, after, after / diagonal + growth * direction), None
 
-    start = (jnp.zeros_like(right), right, right / diagonal)
+    start = (right * 0, right, right / diagonal)
     return jax.lax.scan(improve, start, length=STEPS)[0][0]
 
 

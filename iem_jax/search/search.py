@@ -73,7 +73,8 @@ def search(
       the soft IoU of the mask with the vote. A picture of one colour, or one too small for two sides, keeps the
       centred square.
     """
-    valid = jnp.ones(image.shape[:2], bool) if valid is None else valid
+    # Made of the picture, so that inside `shard_map` it is shared as the picture is.
+    valid = image[..., 0] * 0 == 0 if valid is None else valid
     lab = jnp.where(valid[..., None], srgb_to_lab(image), 0)
     factor = working_factor(valid.shape)
     number = pool(valid.astype(lab.dtype), factor)

@@ -21,6 +21,7 @@ from iem_jax.search.presets import segment_best
 
 PICTURES = {"cpu": 16}  # for each device and call, if a chunk is smaller
 FEW = (1, 4)  # chunks for each device, of calls that are smaller since there is no more; each size is compiled
+NO_MESH = jax.sharding.AbstractMesh((), ())
 IN_FLIGHT = 3  # groups, so that a device that is done with one goes on with the next
 
 
@@ -139,7 +140,8 @@ class _Worker:
         chunk = make_chunk(readable, self.group_size, self._computing.padded)
         with self._clock.measure("compute" if self._clock["compile"] else "compile"):
             try:
-                return self._judge(chunk)
+                with jax.sharding.use_abstract_mesh(NO_MESH):  # what the caller has set is not for our devices
+                    return self._judge(chunk)
             except jax.errors.JaxRuntimeError as error:
                 self._take_smaller_chunks(error)
         return self.start(group)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from programs import CONFIG, calls, make_batch
 
-from iem_jax import inpaint, objective, run, segment, segment_best
+from iem_jax import IEMConfig, UsageError, inpaint, objective, run, score_masks, segment, segment_best
 
 COLLECTIVE = re.compile(r"all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter")
 SPLIT = PartitionSpec("batch")
@@ -87,5 +87,20 @@ def main() -> None:
     np.testing.assert_array_equal(some.mask, by_paper.mask[:13])
 
 
+def check_sentences() -> None:
+    """Errors that the type checks of the other tests would forestall."""
+    for wrong, text in (
+        (lambda: run(PICTURES[0], IEMConfig(iters=6.0)), "`iters` must be an integer"),
+        (lambda: score_masks(TRUTHS, TRUTHS[0]), "`masks` must have shape"),
+    ):
+        try:
+            wrong()
+        except UsageError as error:
+            assert text in str(error), error
+        else:
+            raise AssertionError(text)
+
+
 if __name__ == "__main__":
     main()
+    check_sentences()
