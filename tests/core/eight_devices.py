@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from programs import CONFIG, calls, make_batch
 
@@ -89,16 +90,10 @@ def main() -> None:
 
 def check_sentences() -> None:
     """Errors that the type checks of the other tests would forestall."""
-    for wrong, text in (
-        (lambda: run(PICTURES[0], IEMConfig(iters=6.0)), "`iters` must be an integer"),
-        (lambda: score_masks(TRUTHS, TRUTHS[0]), "`masks` must have shape"),
-    ):
-        try:
-            wrong()
-        except UsageError as error:
-            assert text in str(error), error
-        else:
-            raise AssertionError(text)
+    with pytest.raises(UsageError, match="`iters` must be an integer"):
+        run(PICTURES[0], IEMConfig(iters=6.0))
+    with pytest.raises(UsageError, match="`masks` must have shape"):
+        score_masks(TRUTHS, TRUTHS[0])
 
 
 if __name__ == "__main__":

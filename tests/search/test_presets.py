@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from pictures import make_images, make_mask, to_uint8, write_flowers
 
-from iem_jax import IEMConfig, UsageError, score_masks, segment, segment_best
+from iem_jax import IEMConfig, Segmenter, UsageError, score_masks, segment, segment_best
 from iem_jax.app.config import check_run_config, run_config
 from iem_jax.app.pipeline import run_pipeline
 from iem_jax.core.batch import make_batch, normalise, segment_batch
 from iem_jax.core.features import srgb_to_lab
 from iem_jax.core.solver import OK, STATUSES
+from iem_jax.data.fit import cut
 from iem_jax.data.flowers import list_flowers
+from iem_jax.data.folder import list_images
 from iem_jax.data.loader import load_samples
 from iem_jax.search.colour_model import log_odds, make_colour_model, pool
 from iem_jax.search.search import INSIDE, Search, search, soft_iou, soft_rectangle, soft_square
@@ -178,7 +180,25 @@ def test_photographs_of_the_test_split(flowers17):
 
 @pytest.mark.slow
 def test_best_on_photographs(flowers17):
+    """Flowers lost 1.1 points when `best` was made for every subject; the four below gained 9.6 on average."""
     loaded = list(load_samples(list_flowers(flowers17, "test"), 128))
     truths = np.stack([item.ground_truth for item in loaded])
     scores = score_masks(segment_best(np.stack([item.image for item in loaded]), "best").mask, truths)
-    assert np.mean(scores.iou) >= 0.812
+    assert np.mean(scores.iou) >= 0.80
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("preset", "least"), [("best", 0.69), ("fast", 0.675)])
+def test_photographs_of_four_subjects(flowers17, preset: str, least: float):
+    """The second, fourth, ... of each subject's pictures, on which nothing was chosen; the fixed IoU is a user's."""
+    folder = flowers17.parent / "subjects"
+    if not folder.is_dir():
+        pytest.skip(f"there is no {folder}")
+    segmenter, means = Segmenter(preset=preset, resolution="model"), []
+    for subject in ("salient", "cars", "cats", "cells"):
+        samples = list_images(str(folder / subject / "images"), str(folder / subject / "masks"), [])[1::2]
+        items = list(load_samples(samples, segmenter.iem.size, segmenter.fit))
+        truths = [cut(item.ground_truth, item.placement.box) for item in items]
+        masks = [found.mask for found in segmenter.finish(items)]
+        means.append(np.mean([(m & t).sum() / (m | t).sum() for m, t in zip(masks, truths, strict=True)]))
+    assert np.mean(means) >= least, means
