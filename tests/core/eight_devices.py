@@ -1,4 +1,4 @@
-"""A batch that its caller has shared among eight devices, in every way; run by `test_programs.py` in a new process."""
+"""A batch that its caller has shared among eight devices, in every way; run by `test_callers.py` in a new process."""
 
 import re
 from collections.abc import Callable

@@ -109,8 +109,8 @@ def test_bad_settings(changes: dict, message: str, compilations: list[str]):
     ("images", "message"),
     [
         (make_image(0, 16, 16), "images"),
-        (np.zeros((0, 16, 16, 3), np.uint8), "none of them 0"),
-        (np.zeros((1, 16, 16, 0), np.uint8), "none of them 0"),
+        (np.zeros((1, 0, 16, 3), np.uint8), "none of H, W and C 0"),
+        (np.zeros((1, 16, 16, 0), np.uint8), "none of H, W and C 0"),
         (np.zeros((1, 16, 16, 3), np.int32), "must be uint8, or floating point"),
         (np.full((1, 16, 16, 3), 1.5, np.float32), r"in \[-1, 1\]"),
         (np.full((1, 16, 16, 3), np.nan, np.float32), "must be finite"),

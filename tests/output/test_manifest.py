@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import stat
 import zlib
 from pathlib import Path
 
@@ -13,10 +12,8 @@ from drawings import draw_folder, read_tree
 from iem_jax.app.config import RunConfig, run_config
 from iem_jax.app.pipeline import run_pipeline
 from iem_jax.config import IEMConfig, UsageError
-from iem_jax.output.durable import Appender
-from iem_jax.output.lines import decode_line, encode_line
-from iem_jax.output.opening import open_manifest
-from iem_jax.output.writer import OutputError, Writer
+from iem_jax.output.lines import decode_line
+from iem_jax.output.writer import Writer
 
 SMALL = IEMConfig(size=32, iters=2)
 
@@ -55,19 +52,6 @@ def forge(record: object) -> bytes:
     """A line whose checksum is right, whatever stands in it."""
     body = json.dumps(record).encode()
     return b'{"crc":"%08x",' % zlib.crc32(body) + body[1:] + b"\n"
-
-
-def test_lines_come_back():
-    record = {"name": 'a"\n\udcff', "status": "ok", "confidence": 0.25, "files": {"masks": [3, 4]}}
-    line = encode_line(record)
-    assert decode_line(line) == record
-    assert json.loads(line).items() >= record.items()  # a line is JSON for everybody
-    for place in range(len(line) - 1):
-        for bit in range(8):
-            damaged = bytearray(line)
-            damaged[place] ^= 1 << bit
-            with pytest.raises(ValueError):  # noqa: PT011
-                decode_line(bytes(damaged))
 
 
 def test_any_flipped_bit_costs_one_picture_at_most(pictures, output, whole, capsys):
@@ -182,34 +166,6 @@ def test_a_manifest_that_was_begun_and_no_more(pictures, output, whole, tmp_path
         (fresh / "manifest.jsonl").write_bytes(whole["manifest.jsonl"][:length])
         assert run_pipeline(settings(pictures, fresh)) == 0
         assert comparable(fresh) == whole
-
-
-def test_short_writes_are_taken_back(tmp_path, monkeypatch):
-    """A disk that is full for a moment."""
-    real = os.write
-    with Appender(tmp_path / "file") as file:
-        file.append(b"first\n")
-        with monkeypatch.context() as patch:
-            answers = iter([lambda fd, data: real(fd, data[:3]), lambda fd, data: 0])
-            patch.setattr(os, "write", lambda fd, data: next(answers)(fd, data))
-            with pytest.raises(OSError, match="No space left"):
-                file.append(b"second\n")
-        assert (tmp_path / "file").read_bytes() == b"first\n"
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "write", lambda fd, data: real(fd, data[:1]))
-            assert file.append(b"third\n") == 6
-    assert (tmp_path / "file").read_bytes() == b"first\nthird\n"
-
-
-def test_pillow_does_not_lose_what_a_short_write_leaves_over(tmp_path, monkeypatch):
-    from PIL import Image
-
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:100]))
-    picture = Image.effect_noise((80, 80), 40)
-    Writer(tmp_path).write_image("masks/a.png", picture)
-    with Image.open(tmp_path / "masks/a.png") as found:
-        assert found.tobytes() == picture.tobytes()
 
 
 # What is removed
@@ -335,25 +291,3 @@ def test_a_record_is_short_and_says_what_was_written(output, whole):
         size, crc = record["files"]["masks"]
         data = whole[f"masks/{record['name']}.png"]
         assert (size, crc) == (len(data), zlib.crc32(data))
-
-
-def test_names_that_are_the_same_to_the_eye(tmp_path):
-    names = ["a", "á", "á", "a\udcff"]
-    with open_manifest(Writer(tmp_path), {"sigma": 5.0}, names) as manifest:
-        manifest.add([0, 1, 2, 3], [{"name": name} for name in names], [None] * 4)
-    with open_manifest(Writer(tmp_path), {"sigma": 5.0}, names[::-1]) as manifest:
-        assert [manifest[number][0]["name"] for number in range(4)] == names[::-1]
-
-
-def test_an_error_of_the_disk_is_an_output_error(tmp_path, monkeypatch):
-    with open_manifest(Writer(tmp_path), {}, ["a"]) as manifest:
-
-        def broken(*_):
-            raise OSError(5, "Input/output error")
-
-        monkeypatch.setattr(os, "write", broken)
-        with pytest.raises(OutputError, match=r"manifest\.jsonl cannot be written: Input/output error"):
-            manifest.add([0], [{"name": "a"}], [None])
-        assert manifest[0] is None
-        monkeypatch.undo()
-    assert stat.S_ISREG((tmp_path / "manifest.jsonl").stat().st_mode)
