@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,3 +71,10 @@ def test_public_names_are_not_shadowed():
 
     assert callable(iem_jax.objective)
     assert callable(iem_jax.run)
+
+
+def test_the_list_of_modules_is_true():
+    page = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    listed = set(re.findall(r"\b(\w+\.py)\b", page[page.index("run.py  ") : page.index("```", page.index("run.py  "))]))
+    there = {path.name for path in PACKAGE.rglob("*.py")} | {"run.py"}
+    assert listed == there
