@@ -188,7 +188,7 @@ def _read(record: Record, curve: Curve | None) -> Result | None:
     return None
 
 
-def _stamp(path: Path | None) -> list[int] | None:
+def _stamp(path: str | Path | None) -> list[int] | None:
     try:
         found = os.stat(path) if path is not None else None
     except (OSError, ValueError):

@@ -28,7 +28,7 @@ class Found(NamedTuple):
     """A file, its path relative to the root, and what is wrong with it, if that is known."""
 
     relative: str
-    path: Path
+    path: str  # there may be a million
     problem: str = ""
 
 
@@ -44,6 +44,7 @@ class LeftOut:
     def __init__(self, own: Iterable[Path], written: Iterable[str]):
         """Leave out `own`, and what is called `written` in folders of runs."""
         self.paths = {os.path.realpath(path) for path in own}
+        self._real: dict[str, str] = {}  # of folders
         self.endings: collections.Counter[str] = collections.Counter()
         self.runs: list[str] = []
         self._written = tuple(written)
@@ -65,9 +66,12 @@ class LeftOut:
         if os.path.realpath(path) not in self.paths:
             self.endings[path.suffix.lower()] += 1
 
-    def holds(self, path: Path) -> bool:
+    def holds(self, path: str) -> bool:
         """Return whether a file is, or lies in, one of the paths left out."""
-        real = os.path.realpath(path)
+        folder, name = os.path.split(path)
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        real = os.path.realpath(path) if os.path.islink(path) else os.path.join(self._real[folder], name)
         return any(real == other or real.startswith(other + os.sep) for other in self.paths)
 
     def lines(self, source: str) -> Iterator[str]:
@@ -176,9 +180,9 @@ def _find(source: str, left_out: LeftOut) -> Iterable[Found]:
             raise UsageError(f"`images` must be a folder that can be read, got {path}: {error.strerror}.") from error
         return sorted(walk(path, left_out))
     if path.is_file() and _is_picture(path):
-        return [Found(path.name, path)]
+        return [Found(path.name, os.fspath(path))]
     if source == STANDARD_INPUT or path.exists():
-        return [Found(*item) for item in read_list(source)]
+        return [Found(relative, os.fspath(path)) for relative, path in read_list(source)]
     if glob.has_magic(source):
         return _expand(PurePath(source), left_out)
     raise UsageError(
@@ -217,7 +221,7 @@ def _expand(pattern: PurePath, left_out: LeftOut) -> list[Found]:
 
 
 def _found(root: Path, path: Path, problem: str = "") -> Found:
-    return Found(os.path.relpath(path, root) if path != root else ".", path, problem)
+    return Found(os.path.relpath(path, root) if path != root else ".", os.fspath(path), problem)
 
 
 def _is_run(manifest: Path) -> bool:
@@ -245,12 +249,12 @@ def _index_masks(folder: str | None, left_out: LeftOut) -> dict[str, Path]:
     root = Path(folder)
     if not root.is_dir():
         raise UsageError(f"`masks` must be a folder of ground truths, got {folder}.")
-    if left_out.holds(root):
+    if left_out.holds(os.fspath(root)):
         raise UsageError(f"`masks` must be a folder of ground truths, got {folder}, into which the run writes.")
     index: dict[str, Path] = {}
     for item in sorted(walk(root, LeftOut((), ()))):
         if not item.problem:
-            index.setdefault(os.path.splitext(item.relative)[0], item.path)
+            index.setdefault(os.path.splitext(item.relative)[0], Path(item.path))
     return index
 
 

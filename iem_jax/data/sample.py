@@ -11,7 +11,7 @@ from jaxtyping import Bool, UInt8
 PixelRule = Callable[[UInt8[np.ndarray, "h w 3"]], Bool[np.ndarray, "h w"]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Sample:
     """A picture and, where there is one, its ground truth.
 

@@ -61,7 +61,7 @@ def test_text_file(tmp_path):
     (tmp_path / "lists/list.txt").write_text("\n".join(lines), encoding="utf-8")
     samples = list_images(str(tmp_path / "lists/list.txt"))
     assert [sample.name for sample in samples] == ["in/a", *(str(tmp_path / "b")[1:], "c", "gone")]
-    assert [sample.image_path.exists() for sample in samples] == [True, True, True, False]
+    assert [Path(sample.image_path).exists() for sample in samples] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(
