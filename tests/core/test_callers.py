@@ -29,7 +29,10 @@ def expected() -> dict:
     return {name: jax.device_get(call()) for name, call in calls().items()}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode",
+    ["strict", "transfer guard", *[pytest.param(mode, marks=pytest.mark.slow) for mode in ("x64", "debug_nans")]],
+)
 def test_modes(mode: str, expected: dict):
     on_device = mode == "transfer guard"
     every = calls(jax.device_put if on_device else lambda values: values)
@@ -64,11 +67,12 @@ def test_without_jit():
             np.testing.assert_array_equal(function(), compiled)
 
 
-def test_eight_devices():
+@pytest.mark.parametrize("part", ["sample", pytest.param("all", marks=pytest.mark.slow)])
+def test_eight_devices(part: str):
     """See `eight_devices.py`."""
     settings = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     settings["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    command = [sys.executable, str(ROOT / "tests" / "core" / "eight_devices.py")]
+    command = [sys.executable, str(ROOT / "tests" / "core" / "eight_devices.py"), part]
     result = subprocess.run(command, env=settings, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-4000:]
 
