@@ -14,7 +14,6 @@ import jax
 import numpy as np
 import pytest
 
-from iem_jax.core.programs import Program
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.loader import load_samples
 
@@ -81,13 +80,6 @@ def compilations() -> Iterator[list[str]]:
     jax.monitoring.register_event_duration_secs_listener(listen)
     yield names
     jax.monitoring.unregister_event_duration_listener(listen)
-
-
-@pytest.fixture(autouse=True)
-def programs_of_its_own() -> Iterator[None]:
-    """A command that ran in a test's process kept compiled programs; later tests compile theirs."""
-    yield
-    Program.source = None
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import jax
 
-from iem_jax.app.programs import ProgramFolder
 from iem_jax.config import UsageError
-from iem_jax.core.programs import Program
 
 LARGEST = 500_000_000  # bytes from which a folder is emptied; a program has some 100,000
 
@@ -48,7 +46,6 @@ def keep_programs(named: str | None, wanted: bool = True) -> None:
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    Program.source = ProgramFolder(folder)
 
 
 def own_folder(parent: Path) -> Path:

@@ -22,7 +22,6 @@ from iem_jax.core.callers import as_settings
 from iem_jax.core.early import run_until_settled
 from iem_jax.core.features import to_features
 from iem_jax.core.inpainting import frame_for
-from iem_jax.core.programs import Program
 from iem_jax.core.shards import first_axis, in_shards, share
 from iem_jax.core.solver import INVALID, Segmentation, run
 
@@ -192,10 +191,8 @@ def _compiled_for(segment_one: Callable[..., Segmentation], chunk_size: int, pla
     if isinstance(place, NamedSharding):
         work = in_shards(work, place.mesh, first_axis(place))
     elif place is SHARED:
-        return jax.jit(functools.partial(share, work), compiler_options=OPTIONS.get(platform))
-    devices = sorted(device.id for device in place.device_set) if place is not None else []
-    name = f"{segment_one.__module__}.{segment_one.__qualname__} {chunk_size} {devices} {place}"
-    return Program(work, name, OPTIONS.get(platform))
+        work = functools.partial(share, work)
+    return jax.jit(work, compiler_options=OPTIONS.get(platform))
 
 
 def _place_of(image: np.ndarray | jax.Array, devices: Any) -> tuple[str, Any]:

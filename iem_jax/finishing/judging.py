@@ -1,13 +1,14 @@
 """What can be said of a mask without ground truth: which side is the object, and how far to believe it."""
 
+import functools
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 
 from iem_jax.core.batch import normalise
-from iem_jax.core.programs import Program
 from iem_jax.core.solver import Segmentation
 from iem_jax.finishing.confidence import confidence
 from iem_jax.finishing.polarity import orient
@@ -28,6 +29,7 @@ class Judged(NamedTuple):
         return bool(np.any(np.asarray(self.mask) != np.asarray(self.segmentation.mask)))
 
 
+@functools.partial(jax.jit, static_argnames="polarity")
 def judge(
     images: Shaped[Array | np.ndarray, "b h w c"],
     masks: Bool[Array | np.ndarray, "b h w"],
@@ -44,15 +46,9 @@ def judge(
       polarity: "start" believes the masks, "border" asks `orient`.
       consensus: of the search, if it has one.
     """
-    return _JUDGES[polarity](images, masks, valid, consensus)
 
-
-def _judge_as(polarity: str) -> Program:
     def one(image: Array, mask: Array, own: Array | None, agreed: Array | None) -> tuple[Array, Array]:
         mask = orient(mask, own) if polarity == "border" else mask
         return mask, confidence(normalise(image), mask, own, agreed)
 
-    return Program(jax.vmap(one), f"{__name__}.judge {polarity}")
-
-
-_JUDGES = {polarity: _judge_as(polarity) for polarity in POLARITIES}
+    return jax.vmap(one)(*jax.tree.map(jnp.asarray, (images, masks, valid, consensus)))
