@@ -20,8 +20,7 @@ from iem_jax.refine.network import segment_by_network
 from iem_jax.search.presets import segment_best
 
 PICTURES = {"cpu": 16}  # for each device and call, if a chunk is smaller
-# Chunks for each device of smaller calls, and how much longer a picture then takes; each size is compiled.
-SMALLER = {1: 1.15, 4: 1.06}
+FEW = (1, 4)  # chunks for each device, of calls that are smaller since there is no more; each size is compiled
 NO_MESH = jax.sharding.AbstractMesh((), ())
 IN_FLIGHT = 3  # groups, so that a device that is done with one goes on with the next
 
@@ -84,7 +83,7 @@ def segment_stream(
       items: pictures, of one shape for the most part: where another begins, a group ends.
       computing: what to do with them.
       clock: takes the time.
-      number: how many there are, if that is known: calls for a few are smaller.
+      number: how many there are, if that is known: a call for a few is smaller.
 
     Yields:
       Each item, in order, with its unbatched result as NumPy arrays; None for an item without a picture.
@@ -129,14 +128,9 @@ class _Worker:
             each = self.chunk_size = 1 if platform == "cpu" else self.chunk_size
         self.group_size = each * len(computing.devices)
         if number is not None:
-            self.group_size = self._cheapest(number, self.chunk_size * len(computing.devices))
+            sizes = [share * self.chunk_size * len(computing.devices) for share in FEW]
+            self.group_size = min([size for size in sizes if number <= size < self.group_size] or [self.group_size])
         self._computing, self._clock = computing, clock
-
-    def _cheapest(self, number: int, chunks: int) -> int:
-        """Return the size of calls with which so many pictures, the last call filled up, take the least time."""
-        slowness = {share * chunks: slow for share, slow in SMALLER.items() if share * chunks < self.group_size}
-        slowness[self.group_size] = 1.0
-        return min(slowness, key=lambda size: -(-number // size) * size * slowness[size])
 
     def start(self, group: list[Loaded]) -> Judged | None:
         """Start computing a group; returns before it is done, the first time after compilation."""
