@@ -48,10 +48,11 @@ _IEM = [field.name for field in dataclasses.fields(IEMConfig)]
 
 _HELP = {
     "dataset_path": "Folder of the data set; without it the demo runs.",
-    "dataset": "Layout of the data set: flowers.",
+    "dataset": "Layout of the data set: flowers, cub, lsun_car or pairs.",
     "split": "Split of the data set, as ReDO assigns them.",
     "images": "Instead of a data set: folder, picture, glob, text file of paths, or - for paths from a pipe.",
-    "masks": "Folder of ground truths for the images, by the same relative names.",
+    "masks": "Folder of ground truths for images, lsun_car and pairs, by the same relative names.",
+    "limit": "The first so many pictures alone.",
     "mask_orientation": "Of ground truths that fit a picture both turned by EXIF and as it is stored.",
     "truncated": "Take what is there of pictures whose files end too early.",
     "fit": "How pictures become squares; default: crop, for images pad.",
@@ -100,7 +101,7 @@ _CHOICES = {
     "preset": PRESETS,
     "platform": PLATFORMS,
 }
-_KINDS: dict[str, type] = {"devices": int}  # of flags whose default does not say
+_KINDS: dict[str, type] = {"devices": int, "limit": int}  # of flags whose default does not say
 
 
 def define_flags() -> flags.FlagValues:
