@@ -228,6 +228,12 @@ def fill_in(config: RunConfig) -> RunConfig:
     )
 
 
+def check_plain_path(name: str, value: str | None) -> None:
+    """Check that a path is not an empty one; None passes."""
+    if value is not None and not str(value).strip():
+        raise UsageError(f"`{name}` must be a path, got an empty one: leave it out for none, or name a folder.")
+
+
 def check_run_config(config: RunConfig) -> None:
     """Check what can be checked before a picture is looked for.
 
@@ -235,8 +241,8 @@ def check_run_config(config: RunConfig) -> None:
       UsageError: a setting breaks its rule.
     """
     for name, value in flatten(config).items():
-        if name in PATHS and value is not None and not str(value).strip():
-            raise UsageError(f"`{name}` must be a path, got an empty one: leave it out for none, or name a folder.")
+        if name in PATHS:
+            check_plain_path(name, value)
     _check_algorithm(config.algorithm)
     _check_source(config.source)
     for name, choices in (("fit", FITS), ("resolution", RESOLUTIONS), ("polarity", POLARITIES)):
