@@ -72,6 +72,9 @@ _HELP = {
     "preset": "Settings as a whole; best and fast fix all of the above but size. Default: paper, for images fast.",
     "evaluate": "A table over finished runs, or with --masks over folders of masks; commas between.",
     "boundary": "Of --evaluate: the F-score of the boundary, too.",
+    "download": "Fetch a data set to dataset_path: flowers or cub.",
+    "download_host": "Of --download: address of a mirror that has the archives by their names.",
+    "download_accept": "Of --download: an MD5 sum that is taken for the known one.",
     "output_dir": "Folder for masks and tables; none: only print.",
     "profile_dir": "Folder for a jax profiler trace.",
     "platform": "Where to compute; default: jax's first choice.",
@@ -103,8 +106,10 @@ _CHOICES = {
     "preset": PRESETS,
     "platform": PLATFORMS,
 }
-_NEEDS = {"boundary": "evaluate"}
-_KINDS: dict[str, type] = {"devices": int, "limit": int, "evaluate": str}  # of flags whose default does not say
+_NEEDS = {"boundary": "evaluate", "download_host": "download", "download_accept": "download"}
+_TEXTS = ("evaluate", "download", "download_host", "download_accept")
+# Of flags whose default does not say:
+_KINDS: dict[str, type] = {"devices": int, "limit": int} | dict.fromkeys(_TEXTS, str)
 
 
 def define_flags() -> flags.FlagValues:
@@ -241,6 +246,10 @@ def _main(arguments: Sequence[str], started: float) -> int:
         return 0
     try:
         values = read_flags(arguments)
+        if values["download"] is not None:
+            from iem_jax.app.fetch import run_download
+
+            return run_download(values)
         if values["evaluate"] is not None:
             from iem_jax.app.evaluate import run_evaluation
 

@@ -15,6 +15,7 @@ from iem_jax.config import (
     check_choice,
     check_config,
     check_divisible,
+    check_plain_path,
     check_positive_integer,
     check_preset,
 )
@@ -226,12 +227,6 @@ def fill_in(config: RunConfig) -> RunConfig:
         polarity=fitting.polarity or ("border" if own and is_iem else "start"),
         preset=config.algorithm.preset or ("fast" if own and is_iem and plain else "paper"),
     )
-
-
-def check_plain_path(name: str, value: str | None) -> None:
-    """Check that a path is not an empty one; None passes."""
-    if value is not None and not str(value).strip():
-        raise UsageError(f"`{name}` must be a path, got an empty one: leave it out for none, or name a folder.")
 
 
 def check_run_config(config: RunConfig) -> None:

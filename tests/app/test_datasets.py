@@ -11,6 +11,7 @@ from pictures import write_flowers
 from PIL import Image
 
 from iem_jax import IEMConfig, UsageError
+from iem_jax.app.command import parse
 from iem_jax.app.config import run_config
 from iem_jax.app.pipeline import run_pipeline
 from iem_jax.app.source import list_samples
@@ -94,9 +95,20 @@ def test_limit_of_every_source(tmp_path: Path):
 
 
 def test_a_plain_run_imports_nothing_of_this():
-    modules = "cub", "pairs", "lsun", "download"
+    modules = "cub", "pairs", "lsun", "maps", "download", "fetch"
     code = "import sys, iem_jax.app.command; print(*sorted(m for m in sys.modules if m.startswith('iem_jax.')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.rsplit(".", 1)[-1] for name in done.stdout.split()}
     assert "flowers" in loaded
     assert not loaded & {*modules, "evaluate", "boundary", "bootstrap"}
+
+
+def test_each_row_of_the_paper_has_a_flag_file():
+    configs = Path(__file__).parents[2] / "configs"
+    rows = {f"{name}{stage}" for name in ("flowers", "cub", "lsun_car") for stage in ("", "_refine")}
+    assert rows <= {path.stem for path in configs.glob("*.flags")}
+    for row in rows:
+        config, refine = parse(["run.py", f"--flagfile={configs / row}.flags", "--dataset_path=PATH"])
+        assert config.source.dataset == row.removesuffix("_refine")
+        assert config.algorithm.iem == IEMConfig()
+        assert (refine is not None) == row.endswith("_refine")
