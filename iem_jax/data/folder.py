@@ -107,7 +107,7 @@ def list_images(
     """
     _check_paths(source, masks)
     left_out = LeftOut(own, written)
-    truths = _index_masks(masks, left_out)
+    truths = index_masks(masks, left_out)
     if masks is not None and not _is_below(source, masks):
         left_out.paths.add(os.path.realpath(masks))
     found = [item for item in _find(source, left_out) if not left_out.holds(item.path)]
@@ -117,7 +117,7 @@ def list_images(
         raise UsageError(f"`images` must hold pictures ({', '.join(sorted(endings()))}), found none in {source}.")
     names = name_pictures([item.relative for item in found])
     return [
-        Sample(name, item.path, _find_truth(item.relative, truths), problem=item.problem)
+        Sample(name, item.path, find_truth(item.relative, truths), problem=item.problem)
         for name, item in zip(names, found, strict=True)
     ]
 
@@ -242,7 +242,7 @@ def _describe(ending: str) -> str:
     return (printable(ending) or "without an ending") + (f" (need `pip install {package}`)" if package else "")
 
 
-def _index_masks(folder: str | None, left_out: LeftOut) -> dict[str, Path]:
+def index_masks(folder: str | None, left_out: LeftOut) -> dict[str, Path]:
     """Return ground truths by relative name, with and without the ending."""
     if folder is None:
         return {}
@@ -258,7 +258,7 @@ def _index_masks(folder: str | None, left_out: LeftOut) -> dict[str, Path]:
     return index
 
 
-def _find_truth(relative: str, truths: dict[str, Path]) -> Path | None:
+def find_truth(relative: str, truths: dict[str, Path]) -> Path | None:
     """Prefer a.jpg.png to a.png as the ground truth of a.jpg."""
     normal = os.path.normpath(relative)
     return truths.get(normal) or truths.get(os.path.splitext(normal)[0])
