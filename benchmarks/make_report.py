@@ -145,9 +145,7 @@ def folder(record: dict) -> str:
     ]
     number, (width, height), machine = record["pictures"], record["pixels"], record["machine"]
     text = f"{number} JPEGs of {width} x {height}, {machine['cores']} cores, Python {machine['python']}, "
-    text += (
-        f"Pillow {record['versions']['pillow']}, load at the end {machine['load'][0]:.1f}.\n\n{table(header, rows)}\n"
-    )
+    text += f"Pillow {record['versions']['pillow']}.\n\n{table(header, rows)}\n"
     rows = [
         [preset, *(f"{run['seconds']:.1f} / {run['cpu_seconds']:.1f}" for size in ("1", "48") for run in runs[size])]
         for preset, runs in record["first_and_second_run"].items()
