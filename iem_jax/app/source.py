@@ -1,6 +1,5 @@
 """Which pictures a run is about, and how they are read."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def list_samples(
     output_dir: str | None,
     written: Sequence[str] = (*FOLDERS, *FILES),
     tell: Callable[[str], object] = lambda text: None,
-) -> list[Sample]:
+) -> Sequence[Sample]:
     """List the pictures of a run.
 
     Args:
@@ -38,9 +37,8 @@ def list_samples(
     """
     if source.images is not None:
         own = [Path(output_dir or ".", name) for name in written]
-        samples = list_images(source.images, source.masks, own, written, tell)
-        how = {"mask_orientation": source.mask_orientation, "truncated": source.truncated}
-        return [dataclasses.replace(sample, **how) for sample in samples]
+        usual = Sample("", "", mask_orientation=source.mask_orientation, truncated=source.truncated)
+        return list_images(source.images, source.masks, own, written, tell, usual)
     if source.dataset_path is None:
         return list_demo()
     if source.dataset not in DATASETS:
@@ -57,7 +55,7 @@ def load_pictures(config: RunConfig, samples: Iterable[Sample]) -> Iterator[Load
     return load_samples(samples, size, fit, cache)
 
 
-def write_demo_sheet(writer: Writer, samples: list[Sample]) -> None:
+def write_demo_sheet(writer: Writer, samples: Sequence[Sample]) -> None:
     """Write the demo's pictures beside their masks."""
     masks = [Image.open(writer.path_of(f"masks/{sample.name}.png")) for sample in samples]
     images = [read_image(sample.image_path, mask.width) for sample, mask in zip(samples, masks, strict=True)]
