@@ -103,6 +103,8 @@ def main(_: list[str]) -> None:
         os.environ["XDG_CACHE_HOME"] = str(root / "programs")
         if options.photographs is not None:
             found = sorted(path for path in Path(options.photographs).rglob("*") if path.suffix.lower() in SUFFIXES)
+            if not found:
+                raise app.UsageError(f"`photographs` must hold JPEGs, found none in {options.photographs}.")
         else:
             found = [root / f"{number}.jpg" for number in range(min(DIFFERENT, options.pictures))]
             for number, path in enumerate(found):
@@ -110,7 +112,7 @@ def main(_: list[str]) -> None:
         paths = make_data_set(root / "data", found, options.pictures)
         results = measure(root, paths, *options.run_flags)
         megabytes = round(sum(path.stat().st_size for path in paths) / 1e6, 1)
-    photographs = options.photographs or "scikit-image"
+    photographs = "scikit-image" if options.photographs is None else Path(options.photographs).resolve().name
     settings = {"pictures": options.pictures, "photographs": photographs, "megabytes": megabytes}
     write_results("end_to_end", settings, results)
 

@@ -1,7 +1,8 @@
-"""Tables and plots in benchmarks/README.md and docs/quality.md: `python benchmarks/make_report.py`."""
+"""Tables and plots in benchmarks/README.md, docs/quality.md and docs/speed.md: `python benchmarks/make_report.py`."""
 
 import json
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
-from subject_tables import NAMES, table, tables
+from subject_tables import NAMES, against_grabcut, table, tables
 
 FOLDER = Path(__file__).parent
 DOCS = FOLDER.parent / "docs"
@@ -121,8 +122,46 @@ def refine(record: dict) -> str:
     return f"{table(['', 'ms a picture', 'first call, s', 'peak MiB'], rows)}\n{text}\n"
 
 
+def _medians(runs: list[dict]) -> list[str]:
+    return [f"{statistics.median(run[key] for run in runs):.2f}" for key in ("seconds", "cpu_seconds")]
+
+
+def folder(record: dict) -> str:
+    """Return folders of large pictures against bare work on their files, and first and second runs."""
+    rows = []
+    names = {"default": "masks; bare: decoding", "cutouts_overlays": "with cut-outs and overlays; bare: and encoding"}
+    for name, label in names.items():
+        found = record[name]
+        bare, runs = (" / ".join(_medians(found[side])) for side in ("bare", "runs"))
+        ratios = (found[key] for key in ("ratio", "cpu_ratio", "ratio_of_each_further_picture"))
+        rows.append([label, bare, runs, *(f"{ratio:.2f}" for ratio in ratios)])
+    header = [
+        "",
+        "bare, s / processor s",
+        "whole run, the same",
+        "ratio",
+        "of processor time",
+        "of each further picture",
+    ]
+    number, (width, height), machine = record["pictures"], record["pixels"], record["machine"]
+    text = f"{number} JPEGs of {width} x {height}, {machine['cores']} cores, Python {machine['python']}, "
+    text += (
+        f"Pillow {record['versions']['pillow']}, load at the end {machine['load'][0]:.1f}.\n\n{table(header, rows)}\n"
+    )
+    rows = [
+        [preset, *(f"{run['seconds']:.1f} / {run['cpu_seconds']:.1f}" for size in ("1", "48") for run in runs[size])]
+        for preset, runs in record["first_and_second_run"].items()
+    ]
+    header = ["seconds / processor seconds", "one, first run", "second", "48 small ones, first run", "second"]
+    return f"{text}One picture of that size, and 48 of 500 x 375, whole processes:\n\n{table(header, rows)}"
+
+
 SECTIONS = {
     "peer": ("Against PyTorch and GrabCut", peer),
+    "subjects": (
+        "Presets against GrabCut at the same working size: IoU with fixed polarity / the better of mask and complement",
+        lambda record: against_grabcut(record["results"]) + "\n",
+    ),
     "scale": ("Growth", scale),
     "end_to_end": ("End to end", end_to_end),
     "chunk": ("Pictures side by side", chunk),
@@ -192,14 +231,19 @@ def fill_page(page: Path, sections: dict[str, tuple[str, Any]], records: list[di
             where = f"{machine['date']}, {machine['device']}, {machine['processor']}, {machine['cores']} cores, "
             where += f"jax {machine['jax']}; " + ", ".join(f"{key} {value}" for key, value in settings.items())
             text += f"### {title}\n\n{where}.\n\n{section(record)}"
+    _write_between_marks(page, text)
+
+
+def _write_between_marks(page: Path, text: str) -> None:
     page.write_text(MARK.sub(lambda match: match[1] + "\n" + text + match[2], page.read_text()))
 
 
 def main() -> None:
-    """Write both pages and their plots."""
+    """Write the pages and their plots."""
     records = [json.loads(path.read_text()) for path in sorted((FOLDER / "results").glob("*.json"))]
     fill_page(FOLDER / "README.md", SECTIONS, records)
     fill_page(DOCS / "quality.md", QUALITY_SECTIONS, records)
+    _write_between_marks(DOCS / "speed.md", folder(json.loads((FOLDER / "results/folder.json").read_text())) + "\n")
     plot_scale([record for record in records if record.get("benchmark") == "scale"])
     for record in (record for record in records if record.get("benchmark") == "subjects"):
         plot_subjects(record)

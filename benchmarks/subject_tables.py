@@ -80,6 +80,16 @@ def times(found: dict[str, Any]) -> str:
     return table(["", "processor ms a picture", "of paper's", "processor s to compile", "of paper's"], rows)
 
 
+def against_grabcut(results: dict[str, Any]) -> str:
+    """Return time and IoU of the presets and of GrabCut, on the half of the pictures that reports, in one table."""
+    found, places, rows = results["report"], _places(results["report"]["pictures"]), []
+    for name, time in results["time"].items():
+        scores = found["methods"][name]
+        cells = [f"{scores[place]['iou_fixed']:.1f} / {scores[place]['iou']:.1f}" for place in places]
+        rows.append([NAMES.get(name, name), f"{time['milliseconds']['median']:.1f}", *cells])
+    return table(["", "processor ms a picture", *places], rows)
+
+
 def _places(pictures: dict[str, int]) -> list[str]:
     return [*(place for place in pictures if place != "flowers"), "mean", *(x for x in pictures if x == "flowers")]
 

@@ -127,6 +127,12 @@ def check_positive_integer(name: str, value: int) -> None:
         raise UsageError(f"`{name}` must be an integer >= 1, got {value}.")
 
 
+def check_plain_path(name: str, value: str | None) -> None:
+    """Check that a path is not an empty one; None passes."""
+    if value is not None and not str(value).strip():
+        raise UsageError(f"`{name}` must be a path, got an empty one: leave it out for none, or name a folder.")
+
+
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Check that `value` is one of `choices`."""
     if value not in choices:

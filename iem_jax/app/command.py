@@ -48,10 +48,11 @@ _IEM = [field.name for field in dataclasses.fields(IEMConfig)]
 
 _HELP = {
     "dataset_path": "Folder of the data set; without it the demo runs.",
-    "dataset": "Layout of the data set: flowers.",
+    "dataset": "Layout of the data set: flowers, cub, lsun_car or pairs.",
     "split": "Split of the data set, as ReDO assigns them.",
     "images": "Instead of a data set: folder, picture, glob, text file of paths, or - for paths from a pipe.",
-    "masks": "Folder of ground truths for the images, by the same relative names.",
+    "masks": "Folder of ground truths for images, lsun_car and pairs, by the same relative names.",
+    "limit": "The first so many pictures alone.",
     "mask_orientation": "Of ground truths that fit a picture both turned by EXIF and as it is stored.",
     "truncated": "Take what is there of pictures whose files end too early.",
     "fit": "How pictures become squares; default: crop, for images pad.",
@@ -69,6 +70,11 @@ _HELP = {
     "smooth_threshold": "Pixels of 3 x 3 that keep one foreground, 1 to 9.",
     "features": "Channels to inpaint: the picture's or CIELAB.",
     "preset": "Settings as a whole; best and fast fix all of the above but size. Default: paper, for images fast.",
+    "evaluate": "A table over finished runs, or with --masks over folders of masks; commas between.",
+    "boundary": "Of --evaluate: the F-score of the boundary, too.",
+    "download": "Fetch a data set to dataset_path: flowers or cub.",
+    "download_host": "Of --download: address of a mirror that has the archives by their names.",
+    "download_accept": "Of --download: an MD5 sum that is taken for the known one.",
     "output_dir": "Folder for masks and tables; none: only print.",
     "profile_dir": "Folder for a jax profiler trace.",
     "platform": "Where to compute; default: jax's first choice.",
@@ -100,14 +106,17 @@ _CHOICES = {
     "preset": PRESETS,
     "platform": PLATFORMS,
 }
-_KINDS: dict[str, type] = {"devices": int}  # of flags whose default does not say
+_NEEDS = {"boundary": "evaluate", "download_host": "download", "download_accept": "download"}
+_TEXTS = ("evaluate", "download", "download_host", "download_accept")
+# Of flags whose default does not say:
+_KINDS: dict[str, type] = {"devices": int, "limit": int} | dict.fromkeys(_TEXTS, str)
 
 
 def define_flags() -> flags.FlagValues:
     """Return all flags; they are nobody else's, so that a program that has flags of its own may import this."""
     parser = flags.FlagValues()
     for name, text in _HELP.items():
-        usual = _USUAL.get(name, False)
+        usual = _USUAL.get(name, None if name in _KINDS else False)
         if name in _CHOICES:
             flags.DEFINE_enum(name, usual, _CHOICES[name], text, flag_values=parser)
         else:
@@ -140,6 +149,11 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, RefineConfig | None]:
     Raises:
       UsageError: an unknown flag, a value of the wrong kind, a stray argument.
     """
+    return _parse_run(read_flags(arguments))
+
+
+def read_flags(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the values of all flags, by name; arguments and errors are those of `parse`."""
     parser = define_flags()
     parser.set_gnu_getopt(True)
     try:
@@ -154,6 +168,13 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, RefineConfig | None]:
     values |= {name: os.path.expanduser(values[name]) for name in PATHS if values[name] is not None}
     if values["preset"] is None and any(parser[name].present for name in _IEM if name != "size"):
         values["preset"] = "paper"  # whoever sets what the paper's algorithm does wants it, be it to the default
+    return values
+
+
+def _parse_run(values: Mapping[str, Any]) -> tuple[RunConfig, RefineConfig | None]:
+    for name, needed in _NEEDS.items():
+        if values[name]:
+            raise UsageError(f"`{name}` needs `{needed}`, which it is about.")
     iem = IEMConfig(**{name: values[name] for name in _IEM})
     return run_config(iem=iem, **{name: values[name] for name in GROUP_OF if name != "iem"}), _parse_refine(values)
 
@@ -224,7 +245,16 @@ def _main(arguments: Sequence[str], started: float) -> int:
         print(f"{ABOUT}\n{define_flags().get_help()}")
         return 0
     try:
-        config, refine = parse(arguments)
+        values = read_flags(arguments)
+        if values["download"] is not None:
+            from iem_jax.app.fetch import run_download
+
+            return run_download(values)
+        if values["evaluate"] is not None:
+            from iem_jax.app.evaluate import run_evaluation
+
+            return run_evaluation(values)
+        config, refine = _parse_run(values)
         check_run_config(config)
         if refine is not None:
             check_refine_config(refine)

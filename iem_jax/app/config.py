@@ -15,9 +15,11 @@ from iem_jax.config import (
     check_choice,
     check_config,
     check_divisible,
+    check_plain_path,
     check_positive_integer,
     check_preset,
 )
+from iem_jax.data import DATASETS
 from iem_jax.data.fit import FITS
 from iem_jax.data.truths import ORIENTATIONS
 from iem_jax.finishing.judging import POLARITIES
@@ -25,6 +27,7 @@ from iem_jax.segmenter.segmenter import RESOLUTIONS
 
 PLATFORMS = ("cpu", "gpu", "tpu")
 SPLITS = ("train", "val", "test")
+WITH_MASKS = ("lsun_car", "pairs")  # data sets that take `masks`
 PATHS = (
     *("dataset_path", "images", "masks", "output_dir"),
     *("cache_dir", "compilation_cache_dir", "profile_dir", "refine_checkpoint"),
@@ -37,15 +40,16 @@ class SourceConfig:
     """Where pictures come from.
 
     Attributes:
-      dataset: layout of the data set, a key of `iem_jax.data.DATASETS`, or "demo".
+      dataset: layout of the data set, one of `iem_jax.data.DATASETS`, or "demo".
       dataset_path: root folder of the data set; None runs the demo, unless there are `images`.
       split: "train", "val" or "test".
       images: pictures instead of a data set: a folder, a picture, a glob, a text file with a path a line, or "-" for
         such lines from standard input.
-      masks: folder of ground truths for `images`, by the same relative names.
+      masks: folder of ground truths for `images` and the data sets of `WITH_MASKS`, by the same relative names.
       mask_orientation: of ground truths that fit their picture both as it is stored and as it is turned by EXIF:
         "upright" or "stored"; None takes them as upright and says how many there are.
       truncated: take what is there of a picture whose file ends too early, instead of failing.
+      limit: the first so many pictures alone; None takes all.
     """
 
     dataset: str = "flowers"
@@ -55,6 +59,7 @@ class SourceConfig:
     masks: str | None = None
     mask_orientation: str | None = None
     truncated: bool = False
+    limit: int | None = None
 
     @property
     def is_own(self) -> bool:
@@ -231,8 +236,8 @@ def check_run_config(config: RunConfig) -> None:
       UsageError: a setting breaks its rule.
     """
     for name, value in flatten(config).items():
-        if name in PATHS and value is not None and not str(value).strip():
-            raise UsageError(f"`{name}` must be a path, got an empty one: leave it out for none, or name a folder.")
+        if name in PATHS:
+            check_plain_path(name, value)
     _check_algorithm(config.algorithm)
     _check_source(config.source)
     for name, choices in (("fit", FITS), ("resolution", RESOLUTIONS), ("polarity", POLARITIES)):
@@ -278,16 +283,28 @@ def _check_algorithm(algorithm: AlgorithmConfig) -> None:
 
 def _check_source(source: SourceConfig) -> None:
     check_choice("split", source.split, SPLITS)
+    if source.limit is not None:
+        check_positive_integer("limit", source.limit)
+    if source.dataset not in ("flowers", "demo"):
+        _check_layout(source)
     if source.is_own and source.dataset_path is not None:
         raise UsageError(f"There must be `images` or a data set, got {source.images} and {source.dataset_path}.")
-    if source.masks is not None and not source.is_own:
+    if source.masks is not None and not source.is_own and source.dataset not in WITH_MASKS:
         raise UsageError("`masks` needs `images`; a data set brings its own ground truth.")
     if source.mask_orientation is not None:
         check_choice("mask_orientation", source.mask_orientation, ORIENTATIONS)
-        if source.masks is None:
-            raise UsageError("`mask_orientation` needs `masks`, the ground truths that it is about.")
+        if source.masks is None or not source.is_own:
+            raise UsageError("`mask_orientation` needs `images` and `masks`, the ground truths that it is about.")
     if source.truncated and not source.is_own:
         raise UsageError("`truncated` needs `images`; pictures of a data set are read whole.")
+
+
+def _check_layout(source: SourceConfig) -> None:
+    """Check that a data set that is not the usual one is known, and is what the run is about."""
+    check_choice("dataset", source.dataset, DATASETS)
+    if source.dataset_path is None:
+        got = "nothing" if source.images is None else "`images`"
+        raise UsageError(f"`dataset` {source.dataset} needs `dataset_path`, the folder of the data set, got {got}.")
 
 
 def _check_computing(computing: ComputingConfig) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -191,7 +190,7 @@ def _read(record: Record, curve: Curve | None) -> Result | None:
     return None
 
 
-def _stamp(path: str | Path | None) -> list[int] | None:
+def _stamp(path: str | os.PathLike[str] | None) -> list[int] | None:
     try:
         found = os.stat(path) if path is not None else None
     except (OSError, ValueError):

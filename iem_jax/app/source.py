@@ -8,7 +8,7 @@ from PIL import Image
 
 from iem_jax.app.config import RunConfig, SourceConfig
 from iem_jax.config import UsageError
-from iem_jax.data import DATASETS, Sample
+from iem_jax.data import DATASETS, Sample, list_flowers
 from iem_jax.data.cache import DecodedCache
 from iem_jax.data.demo import list_demo
 from iem_jax.data.folder import list_images
@@ -24,7 +24,7 @@ def list_samples(
     written: Sequence[str] = (*FOLDERS, *FILES),
     tell: Callable[[str], object] = lambda text: None,
 ) -> Sequence[Sample]:
-    """List the pictures of a run.
+    """List the pictures of a run, the first `limit` of them.
 
     Args:
       source: says where they are.
@@ -38,12 +38,32 @@ def list_samples(
     if source.images is not None:
         own = [Path(output_dir or ".", name) for name in written]
         usual = Sample("", "", mask_orientation=source.mask_orientation, truncated=source.truncated)
-        return list_images(source.images, source.masks, own, written, tell, usual)
+        samples = list_images(source.images, source.masks, own, written, tell, usual)
+        return samples if source.limit is None else samples[: source.limit]
     if source.dataset_path is None:
-        return list_demo()
-    if source.dataset not in DATASETS:
-        raise UsageError(f"`dataset` must be one of {', '.join(DATASETS)}, got {source.dataset!r}.")
-    return DATASETS[source.dataset](Path(source.dataset_path), source.split)
+        return list_demo()[: source.limit]
+    return _list_dataset(source, Path(source.dataset_path), tell)[: source.limit]
+
+
+def _list_dataset(source: SourceConfig, root: Path, tell: Callable[[str], object]) -> list[Sample]:
+    """List a data set; what a layout needs is imported with it."""
+    if source.dataset == "flowers":
+        return list_flowers(root, source.split)
+    if source.dataset == "cub":
+        from iem_jax.data.cub import list_cub
+
+        return list_cub(root, source.split, tell)
+    if source.split != "test":
+        tell(f"{source.dataset} has no splits: {source.split} is all of it")
+    if source.dataset == "pairs":
+        from iem_jax.data.pairs import list_pairs
+
+        return list_pairs(root, source.masks, tell)
+    if source.dataset == "lsun_car":
+        from iem_jax.data.lsun import list_lsun_car
+
+        return list_lsun_car(root, source.masks, source.limit)
+    raise UsageError(f"`dataset` must be one of {', '.join(DATASETS)}, got {source.dataset!r}.")
 
 
 def load_pictures(config: RunConfig, samples: Iterable[Sample]) -> Iterator[Loaded]:

@@ -6,6 +6,7 @@ result does not depend on its neighbours.
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,14 +28,33 @@ from iem_jax.core.solver import INVALID, Segmentation, run
 
 CHUNK_PIXELS = {"cpu": 128**2}  # measured, see benchmarks/README.md
 CHUNK_PIXELS_ELSEWHERE = 256 * 128**2
+BYTES_A_PIXEL = 256  # of a chunk: up to 180 are counted by benchmarks/gpu_program.py
+SHARE_OF_MEMORY = 0.25  # that a chunk may fill: callers have other plans with their devices, too
 SHARED = "shared"  # a batch that is shared among devices in a way that only XLA's partitioner knows
 # Vectors of 512 bits are worth 20 %; the operations are too small to be shared among threads.
 OPTIONS: dict[str, dict[str, Any]] = {"cpu": {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}}
 
 
-def default_chunk_size(height: int, width: int, platform: str) -> int:
-    """Return how many pictures of a size to compute side by side."""
-    return max(1, CHUNK_PIXELS.get(platform, CHUNK_PIXELS_ELSEWHERE) // (height * width))
+def default_chunk_size(height: int, width: int, platform: str, memory: int | None = None, weight: int = 1) -> int:
+    """Return how many pictures of a size to compute side by side.
+
+    Args:
+      height: of the pictures.
+      width: of the pictures.
+      platform: that computes.
+      memory: of the device in bytes, see `device_memory`.
+      weight: how many times the work of `segment` a picture is; a CPU's fast memory then takes fewer.
+    """
+    if platform in CHUNK_PIXELS:
+        return max(1, CHUNK_PIXELS[platform] // (weight * height * width))
+    room = math.inf if memory is None else memory * SHARE_OF_MEMORY / BYTES_A_PIXEL
+    return max(1, int(min(CHUNK_PIXELS_ELSEWHERE, room)) // (height * width))
+
+
+def device_memory(device: Any = None) -> int | None:
+    """Return the bytes that this process may have of a device, JAX's own choice by default; None if it says nothing."""
+    device = device or jax.local_devices()[0]
+    return (device.memory_stats() or {}).get("bytes_limit")
 
 
 def segment(
@@ -105,7 +125,7 @@ def segment_batch(
       segment_one: a function of a module, for one picture in [-1, 1] and its boolean masks, by name.
       chunk_size: pictures computed side by side.
       devices: devices among which to share the batch.
-      weight: how many times the memory of `segment` a picture takes.
+      weight: how many times the work of `segment` a picture is.
 
     Returns:
       A `Segmentation` whose fields have a leading axis of B.
@@ -123,7 +143,8 @@ def segment_batch(
     image = batch["image"]
     number, height, width = image.shape[:3]
     platform, place = _place_of(image, devices)
-    chunk_size = chunk_size or default_chunk_size(weight * height, width, platform)
+    memory = device_memory(devices[0] if devices else None)
+    chunk_size = chunk_size or default_chunk_size(height, width, platform, memory, weight)
     # A batch that the caller has shared is filled up inside its shards.
     padding = 0 if devices is None and place is not None else -number % (chunk_size * len(devices or [None]))
     batch = {name: _pad(value, padding) for name, value in batch.items()}
@@ -150,7 +171,7 @@ def _work(
     height, width = batch["image"].shape[1:3]
 
     def in_chunks(platform: str) -> Callable[..., Segmentation]:
-        size = chunk_size or default_chunk_size(weight * height, width, platform)
+        size = chunk_size or default_chunk_size(height, width, platform, device_memory(), weight)
         return functools.partial(_segment_in_chunks, segment_one, size)
 
     if chunk_size:

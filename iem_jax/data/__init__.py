@@ -4,10 +4,8 @@ Here belong the layouts of data sets and folders, each a function that lists `Sa
 files. May use `config` alone.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 from iem_jax.data.flowers import list_flowers as list_flowers
 from iem_jax.data.sample import Sample as Sample
 
-DATASETS: dict[str, Callable[[Path, str], list[Sample]]] = {"flowers": list_flowers}
+DATASETS = ("flowers", "cub", "lsun_car", "pairs")
+"""The layouts; each is a module of its name, but LSUN's, which is `lsun`."""

@@ -30,10 +30,10 @@ class DecodedCache:
         """Keep squares of a size, made with these settings, in a folder that exists."""
         self._folder, self._size, self._settings = folder, size, (size, *settings)
 
-    def key(self, *paths: str | Path | None) -> str | None:
+    def key(self, *paths: str | os.PathLike[str] | None) -> str | None:
         """Return the name for arrays decoded from files as they are now, None if they cannot be looked at."""
         try:
-            stats = [(os.path.abspath(path), os.stat(path)) for path in paths if path is not None]
+            stats = [(os.path.abspath(str(path)), os.stat(path)) for path in paths if path is not None]
         except (OSError, ValueError):
             return None
         files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]

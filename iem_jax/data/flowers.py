@@ -1,4 +1,4 @@
-"""The Oxford Flowers 102 layout: setid.mat, jpg/ and segmim/ (SPEC section 1)."""
+"""The Oxford Flowers 102: setid.mat, jpg/ and segmim/ (SPEC section 1), or torchvision's folder of them."""
 
 from pathlib import Path
 
@@ -6,10 +6,12 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from iem_jax.config import UsageError
+from iem_jax.data.layout import find_with
 from iem_jax.data.matlab import read_matlab
 from iem_jax.data.sample import Sample
 
 LAST, LARGEST = 99_999, 1 << 24  # the largest number that file names hold; bytes of setid.mat
+TORCHVISION = "flowers-102"  # its folder, below the one that it was given
 SPLITS = {"train": "tstid", "val": "valid", "test": "trnid"}  # ReDO swaps the official train and test
 
 
@@ -17,13 +19,17 @@ def list_flowers(root: Path, split: str) -> list[Sample]:
     """List the pictures of a split, in the order of setid.mat.
 
     Args:
-      root: folder with setid.mat, jpg/ and segmim/ (or segmin/).
+      root: folder with setid.mat, jpg/ and segmim/ (or segmin/), or one level above or below it; without a segmim/
+        there are no ground truths. Torchvision's flowers-102/ may have it beside.
       split: "train", "val" or "test", as ReDO assigns them.
 
     Raises:
       UsageError: no such folder, or a setid.mat that is absent, unreadable or without the split.
     """
-    folder = next((root / name for name in ("segmim", "segmin") if (root / name).is_dir()), root / "segmim")
+    root = _find_root(root)
+    places = [root, root.parent] if root.name == TORCHVISION else [root]
+    folders = [place / name for place in places for name in ("segmim", "segmin")]
+    folder = next((folder for folder in folders if folder.is_dir()), root / "segmim")
     samples = []
     for number in _read_ids(root, SPLITS[split]):
         mask_path = folder / f"segmim_{number:05d}.jpg"
@@ -39,10 +45,15 @@ def is_foreground(pixels: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]
     return ~((red == 0) | (green == 0) | (blue == 254))
 
 
-def _read_ids(root: Path, key: str) -> list[int]:
-    path = root / "setid.mat"
+def _find_root(root: Path) -> Path:
+    """Return where setid.mat is: in the folder itself, in one inside of it, or in the one around it."""
     if not root.is_dir():
         raise UsageError(f"`dataset_path` must be a folder with setid.mat, jpg/ and segmim/: {root} is no folder.")
+    return find_with(root, "setid.mat", TORCHVISION) or root
+
+
+def _read_ids(root: Path, key: str) -> list[int]:
+    path = root / "setid.mat"
     if not path.is_file():
         raise UsageError(f"`dataset_path` must hold setid.mat, jpg/ and segmim/: there is no {path}.")
     try:

@@ -116,7 +116,7 @@ def list_images(
     """
     _check_paths(source, masks)
     left_out = LeftOut(own, written)
-    truths = _index_masks(masks, left_out)
+    truths = index_masks(masks, left_out)
     if masks is not None and not _is_below(source, masks):
         left_out.paths.add(os.path.realpath(masks))
     root, relatives, problems = _find(source, left_out)
@@ -126,7 +126,7 @@ def list_images(
         tell(line)
     if not relatives:
         raise UsageError(f"`images` must hold pictures ({', '.join(sorted(endings()))}), found none in {source}.")
-    found = (_find_truth(relative, truths) for relative in relatives) if masks is not None else None
+    found = (os.fspath(find_truth(relative, truths) or "") for relative in relatives) if masks is not None else None
     return Samples(root, relatives, problems, found, usual)
 
 
@@ -253,7 +253,7 @@ def _describe(ending: str) -> str:
     return (printable(ending) or "without an ending") + (f" (need `pip install {package}`)" if package else "")
 
 
-def _index_masks(folder: str | None, left_out: LeftOut) -> dict[str, str]:
+def index_masks(folder: str | None, left_out: LeftOut) -> dict[str, Path]:
     """Return ground truths by relative name, with and without the ending."""
     if folder is None:
         return {}
@@ -262,15 +262,15 @@ def _index_masks(folder: str | None, left_out: LeftOut) -> dict[str, str]:
         raise UsageError(f"`masks` must be a folder of ground truths, got {folder}.")
     if left_out.holds(os.fspath(root)):
         raise UsageError(f"`masks` must be a folder of ground truths, got {folder}, into which the run writes.")
-    index: dict[str, str] = {}
+    index: dict[str, Path] = {}
     _, relatives, problems = walk(root, LeftOut((), ()))
     for relative in relatives:
         if relative not in problems:
-            index.setdefault(os.path.splitext(relative)[0], os.path.join(folder, relative))
+            index.setdefault(os.path.splitext(relative)[0], root / relative)
     return index
 
 
-def _find_truth(relative: str, truths: Mapping[str, str]) -> str:
-    """Prefer a.jpg.png to a.png as the ground truth of a.jpg; "" where there is none."""
+def find_truth(relative: str, truths: dict[str, Path]) -> Path | None:
+    """Prefer a.jpg.png to a.png as the ground truth of a.jpg."""
     normal = os.path.normpath(relative)
-    return truths.get(normal) or truths.get(os.path.splitext(normal)[0], "")
+    return truths.get(normal) or truths.get(os.path.splitext(normal)[0])

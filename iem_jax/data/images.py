@@ -10,6 +10,8 @@ from iem_jax.data.sample import PixelRule
 from iem_jax.data.source import ReadError as ReadError
 from iem_jax.data.source import Source, load, open_picture
 
+HALF = 127  # the largest level that is no more than a half of white
+
 
 def read_image(source: Source, size: int) -> UInt8[np.ndarray, "size size 3"]:
     """Read a picture as RGB and bring it to size x size.
@@ -26,8 +28,23 @@ def read_mask(source: Source, size: int, rule: PixelRule) -> Bool[np.ndarray, "s
     Raises:
       ReadError: the file is absent, truncated or not a picture.
     """
-    mask = Image.fromarray(rule(np.asarray(read_rgb(source))).astype(np.uint8))
+    mask = Image.fromarray(rule(read_levels(source)).astype(np.uint8))
     return np.asarray(resize_and_crop(mask, size)).astype(bool)
+
+
+def read_levels(source: Source) -> UInt8[np.ndarray, "h w 3"]:
+    """Return the levels of a ground truth as they stand in the file: an alpha beside them counts for nothing.
+
+    Raises:
+      ReadError: the file is absent, truncated or not a picture.
+    """
+    with open_picture(source) as image:
+        return np.asarray(to_colour(load(image)).convert("RGB"))
+
+
+def is_white(pixels: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
+    """Return where a ground truth of levels shows the object: more than a half of white in its first channel."""
+    return pixels[..., 0] > HALF
 
 
 def read_rgb(source: Source) -> Image.Image:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from iem_jax.data.cache import DecodedCache
 from iem_jax.data.fit import Placement, fit_image, place
-from iem_jax.data.images import read_image, read_mask, read_rgb
+from iem_jax.data.images import read_image, read_levels, read_mask
 from iem_jax.data.pictures import read_with_turn
 from iem_jax.data.sample import Sample
 from iem_jax.data.source import ReadError
@@ -93,7 +93,7 @@ def _load_truth(loaded: Loaded, size: int) -> tuple[Bool[np.ndarray, "h w"] | No
     elif placement is None:
         return read_mask(sample.mask_path, size, sample.mask_rule), notes
     else:
-        truth = Image.fromarray(sample.mask_rule(np.asarray(read_rgb(sample.mask_path))).astype(np.uint8) * 255)
+        truth = Image.fromarray(sample.mask_rule(read_levels(sample.mask_path)).astype(np.uint8) * 255)
     return np.asarray(fit_image(truth, placement, size)) >= 128, notes
 
 

@@ -11,6 +11,12 @@ LONGEST = 200  # bytes of a part of a name; file systems allow 255, endings incl
 WRITTEN_ENDINGS = (".png", ".jpg")
 
 
+def name_pictures(relatives: Sequence[str]) -> list[str]:
+    """Return the names of all pictures."""
+    unusual = name_unusual(relatives)
+    return [unusual.get(number) or usual_name(relative) for number, relative in enumerate(relatives)]
+
+
 def name_unusual(relatives: Sequence[str]) -> dict[int, str]:
     """Return the names, by their number, of pictures that cannot be called as `usual_name` does.
 

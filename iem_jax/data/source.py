@@ -26,6 +26,18 @@ _LOCKS = tuple(threading.Lock() for _ in range(61))  # an object's is found by i
 LONGEST_SIDE, THINNEST = 500_000, 50_000  # pixels; how many times one side may be as long as the other
 
 
+class Stored(os.PathLike[str]):
+    """A picture inside of another file, which is read when it is wanted; as a path it is that file."""
+
+    def read(self) -> bytes:
+        """Return the bytes of the picture.
+
+        Raises:
+          ReadError: it cannot be read.
+        """
+        raise NotImplementedError
+
+
 class ReadError(Exception):
     """A picture that cannot be used; the text is the reason, without the picture's name."""
 
@@ -117,6 +129,8 @@ def hold(source: Source) -> Source:
 
 def _open(source: Source) -> io.BytesIO | io.BufferedReader:
     source = hold(source)
+    if isinstance(source, Stored):
+        return io.BytesIO(source.read())
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source if isinstance(source, bytes) else bytes(source))
     assert isinstance(source, str | os.PathLike)

@@ -14,7 +14,7 @@ from iem_jax.search.search import Search, search
 FAST = Search(blocks=12)
 BEST = Search(blocks=16, last_rounds=3)
 SEARCHES = {"best": BEST, "fast": FAST}
-WEIGHT = 4  # times the memory of `segment` for a picture
+WEIGHT = 4  # times the work of `segment`, for the fast memory of a CPU
 
 
 def segment_best(

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from iem_jax.config import IEMConfig
-from iem_jax.core.batch import default_chunk_size, segment
+from iem_jax.core.batch import default_chunk_size, device_memory, segment
 from iem_jax.data.loader import Loaded, make_chunk
 from iem_jax.finishing.judging import Judged, judge
 from iem_jax.refine.network import segment_by_network
@@ -122,7 +122,7 @@ class _Worker:
 
     def __init__(self, computing: Computing, clock: Clock, number: int | None):
         platform, size = computing.devices[0].platform, computing.config.size
-        self.chunk_size = default_chunk_size(size, size, platform)
+        self.chunk_size = default_chunk_size(size, size, platform, device_memory(computing.devices[0]))
         each = max(PICTURES.get(platform, 0) // self.chunk_size, 1) * self.chunk_size
         if computing.model is not None:  # XLA's convolutions on CPUs are slow in a loop over chunks
             each = self.chunk_size = 1 if platform == "cpu" else self.chunk_size

@@ -14,6 +14,7 @@ from programs import CONFIG, assert_same, calls, make_batch
 
 import iem_jax
 from iem_jax import IEMConfig, Segmentation, UsageError, run, segment
+from iem_jax.core import batch
 
 ROOT = Path(__file__).parents[2]
 MODES = {
@@ -147,6 +148,19 @@ def test_chunk_is_that_of_the_platform_lowered_for():
         text = jax.export.export(jax.jit(segment), platforms=(platform,))(shape).mlir_module()
         assert f"tensor<{chunk}>" in text
         assert ("tensor<1x128x128x3xui8>" in text) == (platform == "cpu")
+
+
+def test_chunk_fits_the_memory_of_the_device(monkeypatch: pytest.MonkeyPatch):
+    """A chunk takes a quarter of it at most, 4 MiB for a picture of 128 x 128; also in a program and in exports."""
+    assert batch.default_chunk_size(128, 128, "gpu", 80 * 2**30) == 256
+    assert batch.default_chunk_size(128, 128, "gpu", 2**30, weight=4) == 64
+    assert batch.default_chunk_size(4096, 4096, "gpu", 2**30) == 1
+    assert batch.default_chunk_size(128, 128, "cpu", 2**20) == 1
+    assert batch.device_memory(jax.devices("cpu")[0]) is None
+    monkeypatch.setattr(batch, "device_memory", lambda: 2**30)
+    shape = jax.ShapeDtypeStruct((384, 128, 128, 3), np.uint8)
+    text = jax.jit(segment).trace(shape).lower(lowering_platforms=("cuda",)).as_text()
+    assert "tensor<64x128x128x3xui8>" in text
 
 
 @pytest.mark.parametrize("numbers", [{"sigma": 2}, {"sigma": np.float32(2)}, {"sigma": jnp.float32(2)}, {"size": 64}])
