@@ -48,7 +48,7 @@ class Run(NamedTuple):
     """One run under way."""
 
     config: RunConfig  # of `prepare`
-    samples: list[Sample]
+    samples: Sequence[Sample]
     segmenter: Segmenter
     output: Output
     clock: Clock
@@ -111,7 +111,7 @@ def prepare(config: RunConfig) -> RunConfig:
 
 def run_samples(
     config: RunConfig,
-    samples: list[Sample],
+    samples: Sequence[Sample],
     network: Any,
     started: float,
     keep: bool = False,

@@ -13,6 +13,7 @@ import iem_jax
 from iem_jax.app.config import PRODUCTS, RunConfig
 from iem_jax.data.loader import Loaded
 from iem_jax.data.sample import Sample
+from iem_jax.data.samples import Samples
 from iem_jax.finishing.judging import Judged
 from iem_jax.output.curves import Curve
 from iem_jax.output.lines import Record
@@ -20,7 +21,7 @@ from iem_jax.output.manifest import Manifest
 from iem_jax.output.opening import open_manifest
 from iem_jax.output.products import Products
 from iem_jax.output.queue import WriteQueue
-from iem_jax.output.results import Result, from_record, to_record
+from iem_jax.output.results import Result, check_record, from_record, to_record
 from iem_jax.output.writer import PATTERNS, Writer
 from iem_jax.segmenter.found import FAILED
 
@@ -138,12 +139,14 @@ class Output:
 
     def _was_done(self, number: int, sample: Sample, target: Target) -> bool:
         """Return whether a picture did not fail, is as it was, and has all files that are wanted, whole."""
-        found = target.manifest[number]
-        if found is None or found[0].get("status") == FAILED or "pending" in found[0]:
+        record = target.manifest.record(number)
+        if record is None or record.get("status") == FAILED or "pending" in record:
             return False
-        if found[0].get("source") != stamp(sample) or _read(*found) is None:
+        try:
+            check_record(record, "curve" in record)
+        except (KeyError, TypeError, ValueError):
             return False
-        return target.products.are_whole(sample.name, found[0].get("files"))
+        return record.get("source") == stamp(sample) and target.products.are_whole(sample.name, record.get("files"))
 
 
 @contextlib.contextmanager
@@ -158,7 +161,7 @@ def open_output(
     if writer is None:
         yield Output(samples, None)
         return
-    names = [sample.name for sample in samples]
+    names = samples.names if isinstance(samples, Samples) else [sample.name for sample in samples]
     with open_manifest(writer, settings_of(config, network), names, config.output.overwrite) as manifest:
         wanted = [name for name in PRODUCTS if getattr(config.products, name)]
         products = Products(writer, wanted, str(config.fitting.resolution), config.algorithm.iem, device)

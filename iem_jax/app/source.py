@@ -1,6 +1,5 @@
 """Which pictures a run is about, and how they are read."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def list_samples(
     output_dir: str | None,
     written: Sequence[str] = (*FOLDERS, *FILES),
     tell: Callable[[str], object] = lambda text: None,
-) -> list[Sample]:
+) -> Sequence[Sample]:
     """List the pictures of a run, the first `limit` of them.
 
     Args:
@@ -38,9 +37,9 @@ def list_samples(
     """
     if source.images is not None:
         own = [Path(output_dir or ".", name) for name in written]
-        samples = list_images(source.images, source.masks, own, written, tell)
-        how = {"mask_orientation": source.mask_orientation, "truncated": source.truncated}
-        return [dataclasses.replace(sample, **how) for sample in samples[: source.limit]]
+        usual = Sample("", "", mask_orientation=source.mask_orientation, truncated=source.truncated)
+        samples = list_images(source.images, source.masks, own, written, tell, usual)
+        return samples if source.limit is None else samples[: source.limit]
     if source.dataset_path is None:
         return list_demo()[: source.limit]
     return _list_dataset(source, Path(source.dataset_path), tell)[: source.limit]
@@ -76,7 +75,7 @@ def load_pictures(config: RunConfig, samples: Iterable[Sample]) -> Iterator[Load
     return load_samples(samples, size, fit, cache)
 
 
-def write_demo_sheet(writer: Writer, samples: list[Sample]) -> None:
+def write_demo_sheet(writer: Writer, samples: Sequence[Sample]) -> None:
     """Write the demo's pictures beside their masks."""
     masks = [Image.open(writer.path_of(f"masks/{sample.name}.png")) for sample in samples]
     images = [read_image(sample.image_path, mask.width) for sample, mask in zip(samples, masks, strict=True)]

@@ -13,7 +13,7 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,7 +127,7 @@ def _plan(config: RunConfig, folder: Path, polarity: str | None) -> Plan:
 
 
 def _run_stages(
-    plan: Plan, refine: RefineConfig, folder: Path, train: list[Sample], chosen: list[Sample], started: float
+    plan: Plan, refine: RefineConfig, folder: Path, train: Sequence[Sample], chosen: Sequence[Sample], started: float
 ) -> int:
     from iem_jax.refine import TrainingError
 
@@ -152,7 +152,7 @@ def _run_stages(
 
 
 def _do_stages(
-    plan: Plan, refine: RefineConfig, folder: Path, train: list[Sample], chosen: list[Sample], started: float
+    plan: Plan, refine: RefineConfig, folder: Path, train: Sequence[Sample], chosen: Sequence[Sample], started: float
 ) -> int:
     from iem_jax.app.training import collect, remove_training, train_on
 
@@ -178,7 +178,7 @@ def _do_stages(
     return max(outcome.status for outcome in (first, second, third))
 
 
-def _run_silently(config: RunConfig, samples: list[Sample], started: float) -> Outcome:
+def _run_silently(config: RunConfig, samples: Sequence[Sample], started: float) -> Outcome:
     """Run IEM with nothing on standard output, which is the last stage's."""
     with contextlib.redirect_stdout(None):
         outcome = _end_if_stopped(config, run_samples(config, samples, None, started, keep=True))

@@ -9,15 +9,16 @@ import contextlib
 import glob
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from iem_jax.config import UsageError
 from iem_jax.data.kinds import endings, package_for
 from iem_jax.data.lists import STANDARD_INPUT, read_list
-from iem_jax.data.names import name_pictures, printable
+from iem_jax.data.names import printable
 from iem_jax.data.sample import Sample
+from iem_jax.data.samples import Samples
 from iem_jax.data.source import ReadError, open_picture
 
 MANIFEST = "manifest.jsonl"  # by which the folder of a run is known
@@ -25,11 +26,11 @@ SHOWN = 8  # endings of what is left out
 
 
 class Found(NamedTuple):
-    """A file, its path relative to the root, and what is wrong with it, if that is known."""
+    """Pictures by their paths relative to a folder; there may be a million."""
 
-    relative: str
-    path: str  # there may be a million
-    problem: str = ""
+    root: str
+    relatives: list[str]
+    problems: Mapping[str, str] = {}  # what is wrong with some of them, if that is known
 
 
 class LeftOut:
@@ -44,7 +45,7 @@ class LeftOut:
     def __init__(self, own: Iterable[Path], written: Iterable[str]):
         """Leave out `own`, and what is called `written` in folders of runs."""
         self.paths = {os.path.realpath(path) for path in own}
-        self._real: dict[str, str] = {}  # of folders
+        self._real: dict[str, tuple[str, bool]] = {}  # of folders, and whether they are left out
         self.endings: collections.Counter[str] = collections.Counter()
         self.runs: list[str] = []
         self._written = tuple(written)
@@ -68,10 +69,16 @@ class LeftOut:
 
     def holds(self, path: str) -> bool:
         """Return whether a file is, or lies in, one of the paths left out."""
+        if os.path.islink(path):
+            return self._holds(os.path.realpath(path))
         folder, name = os.path.split(path)
         if folder not in self._real:
-            self._real[folder] = os.path.realpath(folder)
-        real = os.path.realpath(path) if os.path.islink(path) else os.path.join(self._real[folder], name)
+            real = os.path.realpath(folder)
+            self._real[folder] = os.path.join(real, ""), self._holds(real)
+        real, is_held = self._real[folder]
+        return is_held or real + name in self.paths
+
+    def _holds(self, real: str) -> bool:
         return any(real == other or real.startswith(other + os.sep) for other in self.paths)
 
     def lines(self, source: str) -> Iterator[str]:
@@ -91,7 +98,8 @@ def list_images(
     own: Iterable[Path] = (),
     written: Iterable[str] = (),
     tell: Callable[[str], object] = lambda text: None,
-) -> list[Sample]:
+    usual: Sample | None = None,
+) -> Samples:
     """List pictures, with ground truths by the same relative name.
 
     Args:
@@ -101,6 +109,7 @@ def list_images(
       own: folders and files that the tool writes; never read, wherever they lie.
       written: how what the tool writes is called below a run's folder; not read where earlier runs wrote it.
       tell: is called with a line about what is left out.
+      usual: what else each sample holds.
 
     Raises:
       UsageError: there is no such thing, it cannot be read, or it holds no picture.
@@ -110,34 +119,42 @@ def list_images(
     truths = index_masks(masks, left_out)
     if masks is not None and not _is_below(source, masks):
         left_out.paths.add(os.path.realpath(masks))
-    found = [item for item in _find(source, left_out) if not left_out.holds(item.path)]
+    root, relatives, problems = _find(source, left_out)
+    base = "" if root == os.curdir else root
+    relatives = [relative for relative in relatives if not left_out.holds(os.path.join(base, relative))]
     for line in left_out.lines(source):
         tell(line)
-    if not found:
+    if not relatives:
         raise UsageError(f"`images` must hold pictures ({', '.join(sorted(endings()))}), found none in {source}.")
-    names = name_pictures([item.relative for item in found])
-    return [
-        Sample(name, item.path, find_truth(item.relative, truths), problem=item.problem)
-        for name, item in zip(names, found, strict=True)
-    ]
+    found = (os.fspath(find_truth(relative, truths) or "") for relative in relatives) if masks is not None else None
+    return Samples(root, relatives, problems, found, usual)
 
 
-def walk(root: Path, left_out: LeftOut) -> Iterator[Found]:
-    """Yield pictures under a folder, and folders that cannot be read; each real folder once, loops or not.
+def walk(root: Path, left_out: LeftOut) -> Found:
+    """List pictures under a folder, and folders that cannot be read; each real folder once, loops or not.
 
     Links to folders are followed after the real folders, so that a picture is found where it lies.
     """
     seen: set[str] = set()
-    waiting = [root]
+    found, errors = Found(os.fspath(root), [], {}), []
+    waiting = [found.root]
     while waiting:
-        links: list[Path] = []
+        links: list[str] = []
         for start in waiting:
-            yield from _walk_real(root, start, seen, links, left_out)
+            for folder, names in _walk_real(start, seen, links, errors, left_out):
+                within = os.path.relpath(folder, root)
+                found.relatives.extend(names if within == os.curdir else (os.path.join(within, name) for name in names))
         waiting = [link for link in links if os.path.realpath(link) not in seen]
+    problems = {os.path.relpath(e.filename, root): f"folder cannot be read: {e.strerror}" for e in errors}
+    found.relatives.extend(problems)
+    found.relatives.sort()
+    return found._replace(problems=problems)
 
 
-def _walk_real(root: Path, start: Path, seen: set[str], links: list[Path], left_out: LeftOut) -> Iterator[Found]:
-    errors: list[OSError] = []
+def _walk_real(
+    start: str, seen: set[str], links: list[str], errors: list[OSError], left_out: LeftOut
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield folders, and the names of the pictures in each."""
     for folder, subfolders, files in os.walk(start, onerror=errors.append):
         real = os.path.realpath(folder)
         if real in seen or real in left_out.paths:
@@ -146,16 +163,14 @@ def _walk_real(root: Path, start: Path, seen: set[str], links: list[Path], left_
         seen.add(real)
         if MANIFEST in files:
             left_out.look_at(folder)
-        paths = [Path(folder, name) for name in sorted(subfolders) if not name.startswith(".")]
-        links += [path for path in paths if path.is_symlink()]
-        subfolders[:] = [path.name for path in paths if not path.is_symlink()]
-        for name in sorted(files):
-            if has_ending(name) and not name.startswith("."):
-                yield _found(root, Path(folder, name))
-            elif not name.startswith("."):
+        paths = {name: os.path.join(folder, name) for name in sorted(subfolders) if not name.startswith(".")}
+        links += [path for path in paths.values() if os.path.islink(path)]
+        subfolders[:] = [name for name, path in paths.items() if not os.path.islink(path)]
+        files = [name for name in files if not name.startswith(".")]
+        for name in files:
+            if not has_ending(name):
                 left_out.count(Path(folder, name))
-    for error in errors:
-        yield _found(root, Path(error.filename), f"folder cannot be read: {error.strerror}")
+        yield folder, [name for name in files if has_ending(name)]
 
 
 def has_ending(name: str) -> bool:
@@ -171,18 +186,18 @@ def _check_paths(source: str, masks: str | None) -> None:
         raise UsageError(f"`masks` must be another folder than `images`, got {source} for both.")
 
 
-def _find(source: str, left_out: LeftOut) -> Iterable[Found]:
+def _find(source: str, left_out: LeftOut) -> Found:
     path = Path(source)
     if path.is_dir():
         try:
             os.listdir(path)
         except OSError as error:
             raise UsageError(f"`images` must be a folder that can be read, got {path}: {error.strerror}.") from error
-        return sorted(walk(path, left_out))
+        return walk(path, left_out)
     if path.is_file() and _is_picture(path):
-        return [Found(path.name, os.fspath(path))]
+        return Found(os.fspath(path.parent), [path.name])
     if source == STANDARD_INPUT or path.exists():
-        return [Found(relative, os.fspath(path)) for relative, path in read_list(source)]
+        return Found(*read_list(source))
     if glob.has_magic(source):
         return _expand(PurePath(source), left_out)
     raise UsageError(
@@ -201,7 +216,7 @@ def _is_picture(path: Path) -> bool:
     return False
 
 
-def _expand(pattern: PurePath, left_out: LeftOut) -> list[Found]:
+def _expand(pattern: PurePath, left_out: LeftOut) -> Found:
     """Expand a glob; `**` does not follow links, so that loops do no harm."""
     plain = 0
     while not glob.has_magic(pattern.parts[plain]):
@@ -217,11 +232,7 @@ def _expand(pattern: PurePath, left_out: LeftOut) -> list[Found]:
     for path in paths:
         if not has_ending(path.name):
             left_out.count(path)
-    return sorted(_found(root, path) for path in paths if has_ending(path.name))
-
-
-def _found(root: Path, path: Path, problem: str = "") -> Found:
-    return Found(os.path.relpath(path, root) if path != root else ".", os.fspath(path), problem)
+    return Found(os.fspath(root), sorted(os.path.relpath(path, root) for path in paths if has_ending(path.name)))
 
 
 def _is_run(manifest: Path) -> bool:
@@ -252,9 +263,10 @@ def index_masks(folder: str | None, left_out: LeftOut) -> dict[str, Path]:
     if left_out.holds(os.fspath(root)):
         raise UsageError(f"`masks` must be a folder of ground truths, got {folder}, into which the run writes.")
     index: dict[str, Path] = {}
-    for item in sorted(walk(root, LeftOut((), ()))):
-        if not item.problem:
-            index.setdefault(os.path.splitext(item.relative)[0], Path(item.path))
+    _, relatives, problems = walk(root, LeftOut((), ()))
+    for relative in relatives:
+        if relative not in problems:
+            index.setdefault(os.path.splitext(relative)[0], root / relative)
     return index
 
 

@@ -13,8 +13,8 @@ STANDARD_INPUT = "-"
 ENCODINGS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
-def read_list(source: str) -> list[tuple[str, Path]]:
-    """Read a list: each path as it is written there, without what is around it, and where it leads.
+def read_list(source: str) -> tuple[str, list[str]]:
+    """Read a list: the folder to which its paths are relative, and each as it is written, without what is around it.
 
     A line may have blanks behind it and quotes around it; empty lines and what follows "#" at the beginning of a line
     or after a blank are left out; a backslash counts as "/" where no file is called so. A line that is the name of a
@@ -33,7 +33,7 @@ def read_list(source: str) -> list[tuple[str, Path]]:
         data = sys.stdin.buffer.read() if source == STANDARD_INPUT else path.read_bytes()
     except OSError as error:
         raise UsageError(f"`images` must be a list that can be read, got {source}: {error.strerror}.") from error
-    found: dict[str, Path] = {}
+    found: dict[str, None] = {}
     for line in re.split("\r?\n", _decode(data)):
         if "\0" in line:
             what = "standard input" if source == STANDARD_INPUT else source
@@ -42,8 +42,8 @@ def read_list(source: str) -> list[tuple[str, Path]]:
         if written is None:
             *_, written = _readings(line)
         if written:
-            found.setdefault(os.path.normpath(written), root / os.path.normpath(written))
-    return list(found.items())
+            found[os.path.normpath(written)] = None
+    return os.fspath(root), list(found)
 
 
 def _decode(data: bytes) -> str:

@@ -47,13 +47,13 @@ def list_folder(images: Path, masks: str | None, limit: int | None = None) -> li
     truths = index_masks(masks, LeftOut((), ()))
     around = None if masks is None else os.path.realpath(masks)
     left_out = LeftOut([] if around is None or around == os.path.realpath(images) else [Path(around)], ())
-    found = sorted(walk(images, left_out))[:limit]
-    if not found:
+    _, relatives, problems = walk(images, left_out)
+    relatives = relatives[:limit]
+    if not relatives:
         raise UsageError(f"`dataset_path` must hold pictures, found none in {images}.")
-    names = name_pictures([item.relative for item in found])
     return [
-        Sample(name, item.path, find_truth(item.relative, truths), is_white, problem=item.problem)
-        for name, item in zip(names, found, strict=True)
+        Sample(name, str(images / path), find_truth(path, truths), is_white, problem=problems.get(path, ""))
+        for name, path in zip(name_pictures(relatives), relatives, strict=True)
     ]
 
 

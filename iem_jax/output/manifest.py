@@ -73,6 +73,13 @@ class Manifest:
 
     def __getitem__(self, number: int) -> tuple[Record, Curve | None] | None:
         """Return the record of a picture and what was measured of it; None if there is none, or a damaged one."""
+        record = self.record(number)
+        if record is None:
+            return None
+        return record, self._curves.read(int(self._rows[number])) if "curve" in record else None
+
+    def record(self, number: int) -> Record | None:
+        """Return the record of a picture; None if there is none, or a damaged one, or its curve is not there."""
         if self._offsets[number] < 0:
             return None
         self._file.seek(self._offsets[number])
@@ -82,7 +89,7 @@ class Manifest:
             return None
         if record.get("name") != self._names[number] or ("curve" in record and self._rows[number] < 0):
             return None
-        return record, self._curves.read(int(self._rows[number])) if "curve" in record else None
+        return record
 
     def add(self, numbers: Sequence[int], records: Sequence[Record], curves: Sequence[Curve | None]) -> None:
         """Append the records of pictures whose files are on the disk; returns when they are there, too.

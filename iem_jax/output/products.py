@@ -64,7 +64,8 @@ class Products:
         """
         if not isinstance(files, dict) or not {"masks", *self._makers} <= set(files):
             return False
-        return self.are_there(name, {"masks": files["masks"]}, by_bytes=True) and self.are_there(name, files)
+        others = {kind: written for kind, written in files.items() if kind != "masks"}
+        return self.are_there(name, {"masks": files["masks"]}, by_bytes=True) and self.are_there(name, others)
 
     def are_there(self, name: str, files: Mapping[str, Any], by_bytes: bool = False) -> bool:
         """Return whether the files of a picture are there with their sizes, or with their bytes."""

@@ -95,6 +95,22 @@ def from_record(record: Mapping[str, Any], curve: Curve | None) -> Result:
     Raises:
       KeyError, TypeError, ValueError: it made no such record.
     """
+    result = check_record(record, curve is not None)
+    if curve is None:
+        return result
+    inp_error, area, overlap = unpack_curve(curve)
+    counts = (0, 0) if overlap is None else (record.get("truth_area", 0), record.get("pixels", 0))
+    return Result(
+        result.name, result.status, result.problem, result.confidence, inp_error, area, overlap, counts[0], counts[1]
+    )
+
+
+def check_record(record: Mapping[str, Any], is_measured: bool) -> Result:
+    """Return what a record says by itself; `is_measured` if there is a curve.
+
+    Raises:
+      KeyError, TypeError, ValueError: `to_record` made no such record.
+    """
     name, status, problem = texts = (record["name"], record["status"], record.get("problem", ""))
     numbers = [record.get("truth_area", 0), record.get("pixels", 0)]
     confidence = record.get("confidence")
@@ -104,16 +120,9 @@ def from_record(record: Mapping[str, Any], curve: Curve | None) -> Result:
         raise TypeError("pixels are counted in integers")
     if confidence is not None and (not isinstance(confidence, int | float) or isinstance(confidence, bool)):
         raise TypeError("a confidence is a number")
-    if (curve is None) != (status == FAILED):
+    if is_measured == (status == FAILED):
         raise ValueError("all pictures but those that failed have curves")
-    result = Result(name, status, problem, None if confidence is None else float(confidence))
-    if curve is None:
-        return result
-    inp_error, area, overlap = unpack_curve(curve)
-    measured = dataclasses.replace(result, inp_error=inp_error, area=area)
-    if overlap is None:
-        return measured
-    return dataclasses.replace(measured, overlap=overlap, truth_area=numbers[0], pixels=numbers[1])
+    return Result(name, status, problem, None if confidence is None else float(confidence))
 
 
 def metrics_rows(results: Iterable[Result]) -> Iterator[dict[str, Any]]:

@@ -178,7 +178,7 @@ class Writer:
             if not by_bytes:
                 return True
             with open(path, "rb", buffering=0) as file:
-                return zlib.crc32(file.readall()) == written.crc
+                return zlib.crc32(file.read(written.size + 1)) == written.crc
         except (OSError, ValueError):
             return False
 

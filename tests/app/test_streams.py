@@ -1,6 +1,7 @@
 """Standard streams that are closed, full or end early, signals, and paths: the command as a shell runs it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,3 +160,16 @@ def test_the_first_argument_too(monkeypatch, tmp_path):
     assert parse(["run.py", "~/flowers"])[0].source.dataset_path == f"{tmp_path}/flowers"
     with pytest.raises(UsageError, match="`dataset_path` must be a path, got an empty one"):
         check_run_config(parse(["run.py", ""])[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_heard_while_packages_are_imported(number):
+    """By their handlers: process 1 of a container ignores what has none."""
+    run = subprocess.Popen(
+        [sys.executable, "run.py", "--help"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not int(re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{run.pid}/status").read_text())[0], 16) >> 14 & 1:
+        time.sleep(0.005)  # until SIGTERM has a handler
+    run.send_signal(number)
+    assert run.communicate(timeout=60) == (b"", b"")
+    assert run.returncode == 128 + number

@@ -1,15 +1,18 @@
 """Which pictures are found and how they are named."""
 
 import os
-from pathlib import Path
+import tracemalloc
+from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pytest
 from drawings import draw, draw_folder
 
 from iem_jax.config import UsageError
 from iem_jax.data import folder
 from iem_jax.data.folder import list_images
-from iem_jax.data.names import name_pictures, printable, safe_path
+from iem_jax.data.names import printable, safe_path
+from iem_jax.data.samples import Samples, Texts
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -76,12 +79,59 @@ def test_text_file(tmp_path):
     ],
 )
 def test_names_are_unique_and_stay_inside(relatives, expected):
-    assert name_pictures(relatives) == expected
+    assert list(Samples("", relatives, {}).names) == expected
+
+
+def name_slowly(relatives: list[str]) -> list[str]:
+    """The rule of `name_unusual` with all names at hand."""
+    full = [safe_path(relative) for relative in relatives]
+    names = [str(PurePosixPath(path).with_suffix("")) for path in full]
+
+    def is_blocked(name: str) -> bool:
+        folders = {str(parent) for other in names for parent in PurePosixPath(other).parents}
+        return any(name + ending in folders for ending in (".png", ".jpg"))
+
+    while changing := [i for i, n in enumerate(names) if n != full[i] and (names.count(n) > 1 or is_blocked(n))]:
+        names = [full[index] if index in changing else name for index, name in enumerate(names)]
+    for index, name in enumerate(names):
+        number = 1
+        while names[index] in names[:index] or (number == 1 and is_blocked(name)):
+            number += 1
+            names[index] = f"{name}~{number}"
+    return names
+
+
+def test_names_agree_with_the_rule_taken_literally():
+    choice = np.random.default_rng(0)
+    parts = ["a", "a.jpg", "a.png", "a.jpg.png", "b", "a.", "..", "a.jpg~2"]
+    for _ in range(300):
+        relatives = {"/".join(choice.choice(parts, choice.integers(1, 4))) for _ in range(6)}
+        relatives = sorted(relatives)
+        assert list(Samples("", relatives, {}).names) == name_slowly(relatives), relatives
+
+
+def test_texts_come_back_whatever_they_hold():
+    texts = ["", "a/b.jpg", "日本", "\udcff", "a\nb"]
+    kept = Texts(texts)
+    assert (list(kept), len(kept), kept[-1], kept[1:3]) == (texts, 5, texts[-1], texts[1:3])
+    with pytest.raises(IndexError):
+        kept[5]
+
+
+def test_a_picture_costs_little_memory(tmp_path):
+    relatives = [f"photograph_{number:07d}.jpg" for number in range(20_000)]
+    tracemalloc.start()
+    samples = Samples(str(tmp_path), relatives, {})
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert samples[-1].name == "photograph_0019999"
+    assert samples[7].image_path == str(tmp_path / relatives[7])
+    assert held < 50 * len(relatives)
 
 
 def test_long_names_leave_room_for_endings():
     long = ["ä" * 120 + end + ".jpg" for end in ("1", "2")]
-    named = name_pictures(long)
+    named = Samples("", long, {}).names
     assert len(set(named)) == 2
     assert all(len(os.fsencode(name)) < 220 for name in named)
     assert safe_path("x" * 100 + ".jpg") == "x" * 100 + ".jpg"
