@@ -166,7 +166,11 @@ def test_the_first_argument_too(monkeypatch, tmp_path):
 def test_signals_are_heard_while_packages_are_imported(number):
     """By their handlers: process 1 of a container ignores what has none."""
     run = subprocess.Popen(
-        [sys.executable, "run.py", "--help"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "run.py", "--help"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # jobs in the background may ignore Ctrl-C
     )
     while not int(re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{run.pid}/status").read_text())[0], 16) >> 14 & 1:
         time.sleep(0.005)  # until SIGTERM has a handler
