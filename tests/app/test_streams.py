@@ -165,13 +165,13 @@ def test_the_first_argument_too(monkeypatch, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_are_heard_while_packages_are_imported(number):
     """By their handlers: process 1 of a container ignores what has none."""
-    run = subprocess.Popen(
-        [sys.executable, "run.py", "--help"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # jobs in the background may ignore Ctrl-C
-    )
+    before = signal.signal(number, signal.SIG_DFL)  # jobs in the background may ignore Ctrl-C, and so would the run
+    try:
+        run = subprocess.Popen(
+            [sys.executable, "run.py", "--help"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    finally:
+        signal.signal(number, before or signal.SIG_DFL)
     while not int(re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{run.pid}/status").read_text())[0], 16) >> 14 & 1:
         time.sleep(0.005)  # until SIGTERM has a handler
     run.send_signal(number)
