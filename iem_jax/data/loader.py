@@ -137,17 +137,17 @@ def load_samples(
 
 def in_threads(function: Callable[[Item], Outcome], items: Iterable[Item], ahead: int = 64) -> Iterator[Outcome]:
     """Map in threads, in order, at most `ahead` items before their results are asked for."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        pending: collections.deque[Future[Outcome]] = collections.deque()
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) > ahead:
-                    yield pending.popleft().result()
-            while pending:
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    pending: collections.deque[Future[Outcome]] = collections.deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > ahead:
                 yield pending.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while pending:
+            yield pending.popleft().result()
+    finally:  # without waiting: a signal that comes while a generator is thrown away is lost
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def make_chunk(items: list[Loaded], chunk_size: int, padded: bool = False) -> dict[str, np.ndarray]:
