@@ -145,7 +145,11 @@ def test_members_that_are_refused(server: Server, tmp_path: Path, member: tarfil
     assert [path.name for path in tmp_path.rglob("*")] == ["set", "a.tgz.unverified"]
 
 
-@pytest.mark.parametrize("data", [b"no archive", pack(("jpg/a", BYTES))[:-20], pack(("other/a", b""))])
+@pytest.mark.parametrize(
+    "data",
+    [b"no archive", pack(("jpg/a", BYTES))[:-20], pack(("other/a", b""))],
+    ids=lambda value: type(value).__name__,
+)
 def test_archives_that_are_none(server: Server, tmp_path: Path, data: bytes):
     with pytest.raises(DownloadError, match=r"cannot be unpacked|must hold a folder jpg"):
         fetch(server, tmp_path, data)
