@@ -17,10 +17,10 @@ from absl import app, flags
 from drawn import SLIGHT_TINT, TINT, draw
 from measuring import load_flowers, write_results
 from PIL import Image
-from scoring import boundary_f_score
 
 import iem_jax
 from iem_jax.data.flowers import list_flowers
+from iem_jax.evaluation.boundary import boundary_f_score
 from iem_jax.finishing.edges import refine_to, resize_mask, resize_picture
 
 flags.DEFINE_string("dataset_path", "../shared/flowers17", "Flowers data set with ground truth, at least 256 x 256.")

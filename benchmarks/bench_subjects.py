@@ -23,7 +23,7 @@ from baselines import centred_ellipse, centred_square, grabcut, grabcut_all
 from jaxtyping import Bool
 from measuring import RESULTS, summarise, write_results
 from moved import KINDS, write_moved
-from scoring import boundary_f_score, interval, rank_correlation, warning_scores
+from scoring import interval, rank_correlation, warning_scores
 from subject_tables import tables
 
 from iem_jax import IEMConfig, Segmenter
@@ -33,6 +33,7 @@ from iem_jax.data.fit import cut
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.folder import list_images
 from iem_jax.data.loader import Loaded, load_samples
+from iem_jax.evaluation.boundary import boundary_f_score
 from iem_jax.evaluation.metrics import scores_from_counts
 from iem_jax.segmenter.found import UNCERTAIN, Found
 

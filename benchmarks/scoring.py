@@ -6,8 +6,6 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Bool, Float
 
-from iem_jax.evaluation.boundary import boundary_f_score as boundary_f_score
-
 DRAWS = 4000
 
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-os.environ["JAX_PLATFORMS"] = "cpu"  # also for the command line run in subprocesses
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # also for the command line run in subprocesses
 # Nor may those use the user's caches. Workers get the folder from the process that started them.
 os.environ["XDG_CACHE_HOME"] = os.environ.setdefault("IEM_JAX_TESTS_CACHE", tempfile.mkdtemp(prefix="iem_jax-tests-"))
 

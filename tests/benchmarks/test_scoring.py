@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from baselines import centred_ellipse, centred_square
 from moved import aside, cut_by
-from scoring import boundary_f_score, interval, rank_correlation, warning_scores
-
-
-def rectangle(top: int, left: int, bottom: int, right: int, side: int = 40) -> np.ndarray:
-    mask = np.zeros((side, side), bool)
-    mask[top:bottom, left:right] = True
-    return mask
+from scoring import interval, rank_correlation, warning_scores
 
 
 def test_rank_correlation_of_hand_worked_ranks():
@@ -44,21 +38,6 @@ def test_interval_is_that_of_the_normal_distribution():
     differences = np.tile([-1.0, 1.0], 200)
     assert interval([differences]) == pytest.approx((-0.098, 0.098), abs=0.006)
     assert interval([differences, np.zeros(5)]) == pytest.approx((-0.049, 0.049), abs=0.003)
-
-
-def test_boundary_f_score():
-    square = rectangle(10, 10, 30, 30)
-    assert boundary_f_score(square, square) == 1
-    assert boundary_f_score(square, rectangle(12, 10, 32, 30)) == 1  # 2 pixels down: within the tolerance
-    # 3 pixels down: of the 76 pixels of the boundary the 20 of the top are far from the other's, and of those of the
-    # bottom all but 3 at each end, which the other's sides pass. The other way round it is the same, so that is F.
-    assert boundary_f_score(square, rectangle(13, 10, 33, 30)) == pytest.approx(42 / 76)
-    assert boundary_f_score(square, np.zeros_like(square)) == 0
-
-
-def test_the_picture_s_edge_is_no_boundary():
-    assert boundary_f_score(rectangle(0, 0, 40, 20), rectangle(0, 0, 40, 21), tolerance=1) == 1
-    assert boundary_f_score(rectangle(0, 0, 40, 20), rectangle(0, 0, 20, 40), tolerance=0) < 0.1
 
 
 def test_shapes_that_have_not_seen_the_picture():

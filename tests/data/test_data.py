@@ -1,5 +1,7 @@
 """Listing the Flowers data set, decoding pictures, resizing and cropping them."""
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 from iem_jax import UsageError
 from iem_jax.data.flowers import is_foreground, list_flowers
 from iem_jax.data.images import ReadError, read_image
-from iem_jax.data.loader import load_sample, load_samples, make_chunk
+from iem_jax.data.loader import in_threads, load_sample, load_samples, make_chunk
 
 
 def names(samples: list) -> list[str]:
@@ -176,6 +178,18 @@ def test_loader_can_be_left_early(tmp_path: Path):
     stream = load_samples(list_flowers(write_flowers(tmp_path / "set", 9), "test"), 32, ahead=2)
     assert next(stream).sample.name == "image_00001"
     stream.close()
+
+
+def test_reading_ahead_ends_without_waiting():
+    """Or a signal that comes meanwhile is lost: what a generator that is thrown away raises goes nowhere."""
+    goes_on = threading.Event()
+    results = in_threads(lambda number: number == 0 or goes_on.wait(10), range(9), ahead=4)
+    assert next(results)
+    start = time.monotonic()
+    results.close()
+    is_quick = time.monotonic() - start < 5
+    goes_on.set()
+    assert is_quick
 
 
 def test_chunks_have_one_shape(tmp_path: Path):
