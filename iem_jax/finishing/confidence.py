@@ -1,11 +1,12 @@
 """How far a mask can be believed, without ground truth. One picture, pure, vmappable.
 
-Three signs, with one weight. 1. A good mask separates two populations of colours: one Gaussian is fitted to the
+Four signs, with two weights. 1. A good mask separates two populations of colours: one Gaussian is fitted to the
 colours of each side; Bayes' rule with equal priors gives each pixel a probability p of being on the mask's side, and
 the sign is the soft IoU of p with the mask M, sum(p M) / (sum(M) + sum(p N)), N the other side. 2. Where a search has
 found several masks, their consensus; the mean of 1 and 2. 3. The share of the picture's border that the mask touches,
-which is subtracted with weight `BORDER`. The weight was chosen on one half of four subjects; other terms and their
-scores stand in docs/quality.md.
+which is subtracted with weight `BORDER`. 4. How ragged it is, the perimeter by the square root of the area, beyond a
+disc's, with weight `RAGGED`. The weights were chosen on one half of four subjects; other terms and their scores stand
+in docs/quality.md.
 """
 
 import jax
@@ -17,6 +18,8 @@ from iem_jax.finishing.colours import fit_colours, log_density
 
 UNCERTAIN_BELOW = 0.65  # the best F1 for IoU < 0.5, chosen on the splits that are not reported
 BORDER = 0.3  # of the share of the border that a mask touches
+RAGGED = 0.015  # of the perimeter by the square root of the area
+DISC = 3.2  # this ratio of a digital disc
 DECIMALS = 4  # far above what padding, batching and devices change in the sums
 
 
@@ -48,5 +51,7 @@ def confidence(
     agreement = soft_iou if consensus is None else (soft_iou + consensus) / 2
     edge = on_border(valid)
     share = jnp.sum(edge & inside, dtype=image.dtype) / jnp.maximum(jnp.sum(edge, dtype=image.dtype), 1)
-    believed = jnp.round(jnp.clip(agreement - BORDER * share, 0, 1), DECIMALS)
+    perimeter = jnp.sum(on_border(inside), dtype=image.dtype)
+    ragged = jnp.maximum(perimeter / jnp.sqrt(jnp.maximum(jnp.sum(inside, dtype=image.dtype), 1)) - DISC, 0)
+    believed = jnp.round(jnp.clip(agreement - BORDER * share - RAGGED * ragged, 0, 1), DECIMALS)
     return jnp.where(inside.any() & outside.any(), believed, 0)

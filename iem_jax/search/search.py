@@ -2,8 +2,8 @@
 
 The search is on a small version of the picture. What the border says (`border`) is a prior; two starts in the middle
 are each refitted to their own colours, with the prior and with smoothing that follows contrast (`smoothing`), and
-their mean is the vote. At full size the vote is fitted once more. All functions are for one picture, pure and
-vmappable; `presets` runs them on many.
+their weighted mean is the vote. At full size the vote is fitted once more, and what the mask encloses is filled
+(`holes`). All functions are for one picture, pure and vmappable; `presets` runs them on many.
 """
 
 import dataclasses
@@ -29,6 +29,7 @@ from iem_jax.search.colour_model import (
     place_log_odds,
     pool,
 )
+from iem_jax.search.holes import fill_holes
 from iem_jax.search.places import enlarge, places
 from iem_jax.search.polish import LEAST
 from iem_jax.search.smoothing import fit_smoothly, make_bonds, smooth_odds
@@ -36,6 +37,7 @@ from iem_jax.search.smoothing import fit_smoothly, make_bonds, smooth_odds
 WORKING_SIDE = 64  # the search works on a grid of about this side
 SQUARES = (3, 4, 5, 6)  # of the softened centred square: the margins, as parts of the picture
 RECTANGLE, INSIDE = 0.1, 0.8  # the other start: its margin, and its probability of foreground
+RECTANGLE_WEIGHT = 0.5  # of what became of the rectangle, in the vote
 ROUNDS = 4  # of fitting colours and mask to each other on the small picture
 PRIOR_WEIGHT, VOTE_WEIGHT = 0.5, 1.5  # at full size, of the border's log odds and of the vote
 
@@ -84,6 +86,7 @@ def search(
         vote, prior = vote_on_small(model, small, settings)
     with jax.named_scope("refine"):
         mask, full_vote = refine_vote(model, vote, prior, lab, valid, settings.last_rounds)
+        mask = fill_holes(mask, valid)
     result = number_mask(image, mask, ground_truth, valid)
     return result._replace(consensus=soft_iou(full_vote, result.mask, valid))
 
@@ -96,12 +99,14 @@ def working_factor(shape: tuple[int, ...]) -> int:
 def vote_on_small(
     model: ColourModel, lab: Float[Array, "h w 3"], settings: Search
 ) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
-    """Return the mean of the soft masks from all starts, in [0, 1], and the border's log odds."""
+    """Return the weighted mean of the soft masks from both starts, in [0, 1], and the border's log odds."""
     valid, bonds = model.valid, make_bonds(lab, model.valid)
     prior = border_log_odds(lab, valid, settings.blocks)
     starts = jnp.stack([soft_square(valid), soft_rectangle(valid)])
     odds = jax.lax.map(lambda start: fit_smoothly(model, bonds, start, prior, ROUNDS), starts)
-    return jnp.where(valid, jnp.mean(jax.nn.sigmoid(odds), axis=0), 0), prior
+    of_square, of_rectangle = jax.nn.sigmoid(odds)
+    vote = (of_square + RECTANGLE_WEIGHT * of_rectangle) / (1 + RECTANGLE_WEIGHT)
+    return jnp.where(valid, vote, 0), prior
 
 
 def refine_vote(
