@@ -24,7 +24,8 @@ from iem_jax.data.truths import read_truth
 
 TRUNCATED = "truncated, taken as far as it goes"  # a problem
 
-Item, Outcome = TypeVar("Item"), TypeVar("Outcome")
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
 @dataclasses.dataclass(frozen=True)
