@@ -1,8 +1,7 @@
-"""How likely each colour of one picture is foreground: two histograms of CIELAB and where the foreground lies.
+"""How likely each pixel of one picture is foreground: by colour, by texture and by where the foreground lies.
 
 All functions are for one picture, pure and vmappable. A soft mask is (H, W) in [0, 1]; log odds are > 0 for
-foreground. Foreground and background weigh the same, whatever their areas: what is asked is which side a colour
-belongs to, not how frequent it is.
+foreground.
 """
 
 import functools
@@ -10,76 +9,69 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-BINS = 32  # of each axis: L from 0 to 100, a and b from -80 to 80
-LOWEST, RANGE = (0.0, -80.0, -80.0), (100.0, 160.0, 160.0)
-BLUR_L, BLUR_AB = 1.5, 1.2  # of the histogram, in bins
-PSEUDO_PIXELS = 2.0  # added to both histograms, spread over the picture
-CLIP = 4.0  # no colour says more than this
-LEVELS = 256  # of a soft mask, counted in integers: their sums are exact, in any order
+from iem_jax.search.histograms import LEVELS, Histogram, bins, histogram_log_odds, make_histogram
+from iem_jax.search.places import roughness
+
+LOWEST, RANGE = (0.0, -80.0, -80.0), (100.0, 160.0, 160.0)  # of the colours' bins, in CIELAB
+ROUGHEST = 4.0  # logarithm of the roughness of the last bin
+TEXTURE_WEIGHT = 0.75  # of texture beside colour
 NEAR, WIDE = 1 / 128, 12 / 128  # blurs of the colours' log odds and of the mask, in sides of the picture
 WIDE_WEIGHT = 0.5
 SLOPE = 2.0  # of the soft mask against the log odds
 COARSE = 32  # the wide blur reads the mask from a grid of about this side
 
 
-def _bin_blur(sigma: float) -> np.ndarray:
-    bins = np.arange(BINS)
-    weights = np.exp(-0.5 * ((bins[:, None] - bins[None, :]) / sigma) ** 2)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-_BLURS = np.stack([_bin_blur(sigma) for sigma in (BLUR_L, BLUR_AB, BLUR_AB)])
-
-
 class ColourModel(NamedTuple):
     """What the log odds need of one picture; never changes."""
 
-    bin: Int[Array, "h w"]  # the bin of each pixel
     valid: Bool[Array, "h w"]  # the picture's own pixels
-    total: Float[Array, " bins"]  # density of all pixels at each colour, in LEVELS
+    colours: Histogram  # of CIELAB
+    texture: Histogram | None  # of the roughness of lightness and of colour
     near: tuple[Array, Array, Array]  # see _blur
     wide: tuple[Array, Array, Array]
 
 
-def make_colour_model(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"]) -> ColourModel:
+def make_colour_model(
+    lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"], *, with_texture: bool = False
+) -> ColourModel:
     """Prepare one picture in CIELAB."""
-    index = colour_bins(lab)
-    total = _density(index, jnp.where(valid, LEVELS, 0))
+    colours = make_histogram(colour_bins(lab), valid, axes=3)
+    texture = make_histogram(_texture_bins(lab, valid), valid, axes=2) if with_texture else None
     side = jnp.sqrt(jnp.sum(valid, dtype=lab.dtype))
     near, wide = _make_blur(valid, NEAR * side, 1), _make_blur(valid, WIDE * side, _coarse_factor(valid.shape))
-    return ColourModel(index, valid, total, near, wide)
+    return ColourModel(valid, colours, texture, near, wide)
 
 
 def colour_bins(lab: Float[Array, "h w 3"]) -> Int[Array, "h w"]:
     """Return the bin of each colour."""
     lowest, span = (jnp.asarray(x, lab.dtype)[None, None] for x in (LOWEST, RANGE))
-    bins = jnp.clip(jnp.floor((lab - lowest) / span * BINS), 0, BINS - 1).astype(jnp.int32)
-    return (bins[..., 0] * BINS + bins[..., 1]) * BINS + bins[..., 2]
+    return bins((lab - lowest) / span)
+
+
+def _texture_bins(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"]) -> Int[Array, "h w"]:
+    """Return the bin of each pixel's roughness of lightness and of colour, on a scale of logarithms."""
+    rough = jnp.stack([roughness(lab[..., :1], valid), roughness(lab[..., 1:], valid)], axis=-1)
+    return bins(jnp.log1p(rough) / ROUGHEST)
 
 
 def log_odds(
     model: ColourModel, mask: Float[Array, "h w"], offset: Float[Array, ""] | float = 0.0
 ) -> Float[Array, "h w"]:
-    """Return the log odds of foreground, by colour and place, given a soft mask; `offset` is added."""
-    by_colour = colour_log_odds(model, mask, model.bin)
-    return _blur(by_colour, model.valid, model.near) + place_log_odds(model, mask) + offset
+    """Return the log odds of foreground, by colour, texture and place, given a soft mask; `offset` is added."""
+    odds = colour_log_odds(model, mask, model.colours.bin)
+    if model.texture is not None:
+        of_texture = histogram_log_odds(model.texture, _count(model, mask), model.valid, model.texture.bin)
+        odds += TEXTURE_WEIGHT * of_texture
+    return _blur(odds, model.valid, model.near) + place_log_odds(model, mask) + offset
 
 
 def colour_log_odds(
-    model: ColourModel, mask: Float[Array, "h w"], bins: Int[Array, "*shape"]
+    model: ColourModel, mask: Float[Array, "h w"], asked: Int[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """Return the log odds of foreground of colours, given a soft mask of the model's picture."""
-    weights = _count(model, mask)
-    area = jnp.sum(weights).astype(mask.dtype)
-    pixels = jnp.sum(model.valid, dtype=mask.dtype)
-    inside, total = _density(model.bin, weights)[bins], model.total[bins]
-    pseudo = PSEUDO_PIXELS / pixels
-    of_foreground = inside / jnp.maximum(area, 1) + pseudo
-    of_background = jnp.maximum(total - inside, 0) / jnp.maximum(LEVELS * pixels - area, 1) + pseudo
-    return jnp.clip(jnp.log(of_foreground / of_background), -CLIP, CLIP)
+    """Return the log odds of foreground of the colours of bins, given a soft mask of the model's picture."""
+    return histogram_log_odds(model.colours, _count(model, mask), model.valid, asked)
 
 
 def place_log_odds(model: ColourModel, mask: Float[Array, "h w"]) -> Float[Array, "h w"]:
@@ -110,7 +102,7 @@ def refine(
     def fit(soft: Array, _: None) -> tuple[Array, None]:
         return jax.nn.sigmoid(SLOPE * log_odds(model, soft, offset)), None
 
-    soft, _ = jax.lax.scan(fit, mask.astype(model.total.dtype), length=rounds - 1)
+    soft, _ = jax.lax.scan(fit, mask.astype(model.colours.total.dtype), length=rounds - 1)
     return harden(log_odds(model, soft, offset), mask, model.valid, least)
 
 
@@ -121,21 +113,6 @@ def pool(values: Float[Array, "h w *c"], factor: int) -> Float[Array, "hs ws *c"
     padded = jnp.pad(values, padding + [(0, 0)] * (values.ndim - 2))
     corners = [padded[i::factor, j::factor] for i in range(factor) for j in range(factor)]
     return functools.reduce(jnp.add, corners)
-
-
-def _density(index: Int[Array, "h w"], weights: Int[Array, "h w"]) -> Float[Array, " bins"]:
-    """Return the blurred histogram of all weights."""
-    counts = jnp.zeros(BINS**3, jnp.int32).at[index.ravel()].add(weights.ravel())
-    histogram = counts.astype(jnp.float32)
-
-    def blur(histogram: Array, matrix: Array) -> tuple[Array, None]:
-        # Blurs the first axis and makes it the last: after three times all are blurred and in order again.
-        dimensions = (((0,), (1,)), ((), ()))
-        highest = jax.lax.Precision.HIGHEST
-        blurred = jax.lax.dot_general(histogram.reshape(BINS, BINS**2), matrix, dimensions, precision=highest)
-        return blurred.reshape(-1), None
-
-    return jax.lax.scan(blur, histogram, jnp.asarray(_BLURS))[0]
 
 
 def _gaussian(to: Array, of: Array, sigma: Float[Array, ""] | float) -> Float[Array, "m n"]:

@@ -1,9 +1,13 @@
-"""Where pixels lie within the valid part of one picture, and the two ways between its pixels and a grid of blocks."""
+"""Where pixels of one picture lie, what is beside them, and the two ways between them and a grid of blocks."""
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Shaped
 
+HALF = ((0, 1), (1, 0), (1, 1), (1, -1))  # of the 8-neighbours, each pair once
+EIGHT = HALF + tuple((-dy, -dx) for dy, dx in HALF)
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
@@ -22,6 +26,24 @@ def stretch(values: Float[Array, "h w"], valid: Bool[Array, "h w"]) -> Float[Arr
     lowest = jnp.min(jnp.where(valid, values, jnp.inf))
     highest = jnp.max(jnp.where(valid, values, -jnp.inf))
     return jnp.where(valid, (values - lowest) / jnp.maximum(highest - lowest, 1e-6), 0)
+
+
+def neighbours(plane: Shaped[Array, "h w"], offsets: Sequence[tuple[int, int]]) -> Shaped[Array, "n h w"]:
+    """Return for each pixel the values dy rows below and dx columns to the right of it, 0 beyond the edge."""
+    height, width = plane.shape
+    padded = jnp.pad(plane, 1)
+    return jnp.stack([padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in offsets])
+
+
+def roughness(values: Float[Array, "h w c"], valid: Bool[Array, "h w"]) -> Float[Array, "h w"]:
+    """Return the root mean square of the differences to the valid 8-neighbours, all channels' together."""
+    own, planes = valid.astype(values.dtype), jnp.moveaxis(values, -1, 0)
+    squares, number = jnp.zeros_like(own), jnp.zeros_like(own)
+    for offset in EIGHT:
+        pair = own * neighbours(own, [offset])[0]
+        squares += pair * sum((plane - neighbours(plane, [offset])[0]) ** 2 for plane in planes)
+        number += pair
+    return jnp.sqrt(squares / jnp.maximum(number, 1))
 
 
 def to_blocks(values: Float[Array, "h w c"], valid: Bool[Array, "h w"], side: int) -> Float[Array, "s s c"]:

@@ -81,7 +81,7 @@ def search(
     factor = working_factor(valid.shape)
     number = pool(valid.astype(lab.dtype), factor)
     small = pool(lab, factor) / jnp.maximum(number, 1)[..., None]
-    model = make_colour_model(small, number > 0)
+    model = make_colour_model(small, number > 0, with_texture=True)
     with jax.named_scope("vote"):
         vote, prior = vote_on_small(model, small, settings)
     with jax.named_scope("refine"):
@@ -138,7 +138,8 @@ def refine_vote(
 
     evidence, full_vote = PRIOR_WEIGHT * prior + VOTE_WEIGHT * (2 * vote - 1), to_full(vote)
     if rounds:
-        odds = fit_smoothly(make_colour_model(lab, valid), bonds, full_vote, to_full(evidence), rounds)
+        own = make_colour_model(lab, valid, with_texture=True)
+        odds = fit_smoothly(own, bonds, full_vote, to_full(evidence), rounds)
     else:
         by_colour = colour_log_odds(model, vote, colour_bins(lab))
         odds = smooth_odds(by_colour + to_full(evidence + place_log_odds(model, vote)), bonds)

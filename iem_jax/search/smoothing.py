@@ -6,7 +6,6 @@ a graph cut, mean field: each pixel's probability follows its log odds and its n
 """
 
 import functools
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,32 +13,31 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from iem_jax.search.colour_model import ColourModel, log_odds
+from iem_jax.search.places import EIGHT, HALF, neighbours
 
 STRENGTH = 0.45  # of a bond, in log odds
 STEPS = 5  # of mean field between two fits of the colours
-HALF = ((0, 1), (1, 0), (1, 1), (1, -1))  # of the 8-neighbours, each pair once
 
 
 def make_bonds(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"]) -> Float[Array, "8 h w"]:
     """Return the bond of each pixel with each of its neighbours, 0 with those that are not valid."""
     planes, own = jnp.moveaxis(lab, -1, 0), valid.astype(lab.dtype)
-    difference = sum((plane[None] - _neighbours(plane, HALF)) ** 2 for plane in planes)
-    pair = own[None] * _neighbours(own, HALF)
+    difference = sum((plane[None] - neighbours(plane, HALF)) ** 2 for plane in planes)
+    pair = own[None] * neighbours(own, HALF)
     beta = jnp.sum(pair) / (2 * jnp.maximum(jnp.sum(pair * difference), 1e-6))
     length = np.asarray([np.hypot(*offset) for offset in HALF], np.float32)[:, None, None]
     bonds = STRENGTH * pair * jnp.exp(-beta * difference) / length
-    back = [_neighbours(bond, [(-dy, -dx)])[0] for bond, (dy, dx) in zip(bonds, HALF, strict=True)]
+    back = [neighbours(bond, [(-dy, -dx)])[0] for bond, (dy, dx) in zip(bonds, HALF, strict=True)]
     return jnp.concatenate([bonds, jnp.stack(back)])
 
 
 def smooth_odds(odds: Float[Array, "h w"], bonds: Float[Array, "8 h w"]) -> Float[Array, "h w"]:
     """Return the log odds of foreground after `STEPS` of mean field, beginning with those that are given."""
-    both = HALF + tuple((-dy, -dx) for dy, dx in HALF)
 
     def spread(now: Array, _: None) -> tuple[Array, None]:
         side = jnp.tanh(now / 2)  # the expectation of +1 and -1
         # One plane after the other: under vmap, XLA writes down a stack of them, at ten times the time.
-        pulls = (bond * _neighbours(side, [offset])[0] for bond, offset in zip(bonds, both, strict=True))
+        pulls = (bond * neighbours(side, [offset])[0] for bond, offset in zip(bonds, EIGHT, strict=True))
         return odds + functools.reduce(jnp.add, pulls), None
 
     return jax.lax.scan(spread, odds, length=STEPS)[0]
@@ -71,10 +69,3 @@ def fit_smoothly(
 
     start = jnp.log(jnp.maximum(mask, 1e-6)) - jnp.log(jnp.maximum(1 - mask, 1e-6))
     return jax.lax.scan(fit, start, length=rounds)[0]
-
-
-def _neighbours(plane: Float[Array, "h w"], offsets: Sequence[tuple[int, int]]) -> Float[Array, "n h w"]:
-    """Return for each pixel the values dy rows below and dx columns to the right of it, 0 beyond the edge."""
-    height, width = plane.shape
-    padded = jnp.pad(plane, 1)
-    return jnp.stack([padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in offsets])

@@ -7,7 +7,8 @@ from pictures import make_image, make_mask
 
 from iem_jax.core.features import srgb_to_lab
 from iem_jax.search.colour_model import make_colour_model
-from iem_jax.search.smoothing import HALF, STEPS, STRENGTH, fit_smoothly, make_bonds, smooth_odds
+from iem_jax.search.places import HALF
+from iem_jax.search.smoothing import STEPS, STRENGTH, fit_smoothly, make_bonds, smooth_odds
 
 SIZE = 32
 EVERYWHERE = jnp.ones((SIZE, SIZE), bool)
