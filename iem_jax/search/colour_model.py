@@ -17,6 +17,7 @@ from iem_jax.search.places import roughness
 LOWEST, RANGE = (0.0, -80.0, -80.0), (100.0, 160.0, 160.0)  # of the colours' bins, in CIELAB
 ROUGHEST = 4.0  # logarithm of the roughness of the last bin
 TEXTURE_WEIGHT = 0.75  # of texture beside colour
+PSEUDO_COLOURS, PSEUDO_TEXTURE = 2.0, 6.0  # pixels added to both sides of the histograms
 NEAR, WIDE = 1 / 128, 12 / 128  # blurs of the colours' log odds and of the mask, in sides of the picture
 WIDE_WEIGHT = 0.5
 SLOPE = 2.0  # of the soft mask against the log odds
@@ -62,8 +63,8 @@ def log_odds(
     """Return the log odds of foreground, by colour, texture and place, given a soft mask; `offset` is added."""
     odds = colour_log_odds(model, mask, model.colours.bin)
     if model.texture is not None:
-        of_texture = histogram_log_odds(model.texture, _count(model, mask), model.valid, model.texture.bin)
-        odds += TEXTURE_WEIGHT * of_texture
+        weights, asked = _count(model, mask), model.texture.bin
+        odds += TEXTURE_WEIGHT * histogram_log_odds(model.texture, weights, model.valid, asked, PSEUDO_TEXTURE)
     return _blur(odds, model.valid, model.near) + place_log_odds(model, mask) + offset
 
 
@@ -71,7 +72,7 @@ def colour_log_odds(
     model: ColourModel, mask: Float[Array, "h w"], asked: Int[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
     """Return the log odds of foreground of the colours of bins, given a soft mask of the model's picture."""
-    return histogram_log_odds(model.colours, _count(model, mask), model.valid, asked)
+    return histogram_log_odds(model.colours, _count(model, mask), model.valid, asked, PSEUDO_COLOURS)
 
 
 def place_log_odds(model: ColourModel, mask: Float[Array, "h w"]) -> Float[Array, "h w"]:

@@ -13,7 +13,6 @@ from jaxtyping import Array, Bool, Float, Int
 
 BINS = 32  # of each axis
 BLUR_FIRST, BLUR_OTHERS = 1.5, 1.2  # of the axes, in bins
-PSEUDO_PIXELS = 2.0  # added to both sides, spread over the picture
 CLIP = 4.0  # no value says more than this
 LEVELS = 256  # of a soft mask, counted in integers: their sums are exact, in any order
 
@@ -40,7 +39,11 @@ def make_histogram(index: Int[Array, "h w"], valid: Bool[Array, "h w"], axes: in
 
 
 def histogram_log_odds(
-    histogram: Histogram, weights: Int[Array, "h w"], valid: Bool[Array, "h w"], asked: Int[Array, "*shape"]
+    histogram: Histogram,
+    weights: Int[Array, "h w"],
+    valid: Bool[Array, "h w"],
+    asked: Int[Array, "*shape"],
+    pseudo_pixels: float,
 ) -> Float[Array, "*shape"]:
     """Return the log odds of foreground of bins.
 
@@ -49,12 +52,13 @@ def histogram_log_odds(
       weights: of foreground, of each pixel, in LEVELS.
       valid: the picture's own pixels.
       asked: the bins.
+      pseudo_pixels: added to both sides, spread over the picture.
     """
     total = histogram.total
     axes = round(np.log2(total.size) / np.log2(BINS))
     area, pixels = jnp.sum(weights).astype(total.dtype), jnp.sum(valid, dtype=total.dtype)
     inside, all_there = _density(histogram.bin, weights, axes)[asked], total[asked]
-    pseudo = PSEUDO_PIXELS / pixels
+    pseudo = pseudo_pixels / pixels
     of_foreground = inside / jnp.maximum(area, 1) + pseudo
     of_background = jnp.maximum(all_there - inside, 0) / jnp.maximum(LEVELS * pixels - area, 1) + pseudo
     return jnp.clip(jnp.log(of_foreground / of_background), -CLIP, CLIP)

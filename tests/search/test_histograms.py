@@ -45,7 +45,7 @@ def test_log_odds_equal_float64(axes: int):
     expected = np.clip(np.log(foreground / background), -4, 4)
     index = bins(jnp.asarray(values))
     histogram = make_histogram(index, jnp.asarray(valid), axes)
-    found = histogram_log_odds(histogram, jnp.asarray(soft, jnp.int32), jnp.asarray(valid), index)
+    found = histogram_log_odds(histogram, jnp.asarray(soft, jnp.int32), jnp.asarray(valid), index, 2.0)
     np.testing.assert_allclose(found, expected.ravel()[np.asarray(index)], atol=2e-4)
 
 
