@@ -1,6 +1,6 @@
 """The command line: flags become one RunConfig, with --refine a RefineConfig too, and one call.
 
-`run.py`, `python -m iem_jax` and the console script `iem-jax` are all this.
+`run.py`, `python -m iem_jax` and the console script `iem-jax` are all this, by way of `iem_jax.__main__`.
 """
 
 import contextlib
