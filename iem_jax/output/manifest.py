@@ -58,7 +58,7 @@ class Manifest:
                 self._appender.cut(index.end)
             self._curves = files.enter_context(Curves(writer.folder, index.iterations))
             self._files = files.pop_all()
-        self.tables = index.tables
+        self.tables: list[str] = index.tables
         checksums = np.array(index.checksums, np.uint64)
         keys = np.fromiter(map(_key, names), np.uint64, len(names))
         place = index.find(keys)
@@ -69,7 +69,9 @@ class Manifest:
     def __enter__(self) -> "Manifest":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._files.close()
 
     def __getitem__(self, number: int) -> tuple[Record, Curve | None] | None:

@@ -80,7 +80,8 @@ class Writer:
         Raises:
           UsageError: it cannot be made or written.
         """
-        self.folder, self.mark = folder, mark
+        self.folder: Path = folder
+        self.mark: str = mark
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
