@@ -60,14 +60,16 @@ class Interrupt:
 
     def __init__(self, finishing: str = "the pictures in flight") -> None:
         """Say what is finished first."""
-        self.requested = 0
+        self.requested: int = 0
         self._notice = f"\nfinishing {finishing}; Ctrl-C again stops at once\n".encode()
 
     def __enter__(self) -> "Interrupt":
         self._before = listen(self._request)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         restore(self._before)
 
     def until(self, items: Iterable[Any]) -> Iterator[Any]:

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 import iem_jax
 from iem_jax.app.config import PRODUCTS, RunConfig
+from iem_jax.core.arrays import Device
 from iem_jax.data.loader import Loaded
 from iem_jax.data.sample import Sample
 from iem_jax.data.samples import Samples
@@ -59,12 +59,12 @@ class Output:
 
     def __init__(self, samples: Sequence[Sample], target: Target | None):
         """Find out what is pending."""
-        self.writer = target.writer if target is not None else None
+        self.writer: Writer | None = target.writer if target is not None else None
         self._target, self._samples = target, samples
         self.problems: dict[int, str] = {}
         self.changed: list[int] = []
-        self.queue = WriteQueue(self._commit)
-        self.is_done = np.zeros(len(samples), bool)
+        self.queue: WriteQueue = WriteQueue(self._commit)
+        self.is_done: np.ndarray[Any, Any] = np.zeros(len(samples), bool)
         if target is not None:
             self.is_done[:] = [self._was_done(number, sample, target) for number, sample in enumerate(samples)]
 
@@ -140,9 +140,9 @@ class Output:
     def _was_done(self, number: int, sample: Sample, target: Target) -> bool:
         """Return whether a picture did not fail, is as it was, and has all files that are wanted, whole."""
         record = target.manifest.record(number)
-        if record is None or record.get("status") == FAILED or "pending" in record:
-            return False
         try:
+            if record is None or record["name"] != sample.name or record["status"] == FAILED or "pending" in record:
+                return False
             check_record(record, "curve" in record)
         except (KeyError, TypeError, ValueError):
             return False
@@ -151,7 +151,7 @@ class Output:
 
 @contextlib.contextmanager
 def open_output(
-    writer: Writer | None, config: RunConfig, samples: Sequence[Sample], device: jax.Device, network: str | None
+    writer: Writer | None, config: RunConfig, samples: Sequence[Sample], device: Device, network: str | None
 ) -> Iterator[Output]:
     """Begin or go on with a run in the writer's folder; `network` identifies the one that segments, None for IEM.
 

@@ -29,7 +29,8 @@ class Lenient(io.TextIOBase):
 
     def __init__(self, stream: Any):
         """Write to a stream; None swallows everything."""
-        self._stream, self._is_broken, self.problem = stream, stream is None, ""
+        self._stream, self._is_broken = stream, stream is None
+        self.problem: str = ""
 
     def write(self, text: str) -> int:
         """Write, if that can be done."""

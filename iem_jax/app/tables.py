@@ -30,7 +30,9 @@ class Tally:
 
     def __init__(self, keep: bool = False):
         """Begin with no picture."""
-        self.counts, self.means, self.keep = Counts(), Means(), keep
+        self.counts: Counts = Counts()
+        self.means: Means = Means()
+        self.keep: bool = keep
         self.problems: dict[str, str] = {}
         self.kept: list[Result] = []
 

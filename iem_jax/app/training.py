@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
+from iem_jax.core.arrays import Device
 from iem_jax.data.loader import Loaded
 from iem_jax.output.writer import Writer
 from iem_jax.refine import ModelState, TrainingError, fit
@@ -71,7 +71,7 @@ def train_on(
     learned: Learned,
     config: RefineConfig,
     folder: Path,
-    devices: list[jax.Device],
+    devices: list[Device],
     tell: Callable[[str], None],
     polish: int,
 ) -> ModelState:

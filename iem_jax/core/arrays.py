@@ -1,6 +1,6 @@
 """Arrays of other libraries as NumPy's or JAX's; pictures checked, and uint8 brought to [-1, 1]."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Shaped
 
 from iem_jax.config import UsageError
 
+Device: TypeAlias = Any  # `jax.Device`, a variable to type checkers
 CPU = 1  # kDLCPU of DLPack
 CHANNELS_FIRST = 4  # as many rows and twice as many channels: a picture whose channels come first
 

@@ -96,19 +96,13 @@ def init(
 
 
 @for_callers
-def step(
-    image: Any,
-    state: IEMState,
-    config: IEMConfig,
-    bias: Any = None,
-) -> tuple[IEMState, IEMInfo]:
+def step(image: Any, state: IEMState, config: IEMConfig) -> tuple[IEMState, IEMInfo]:
     """Do one iteration: boundary pixels take the sign of the gradient, then the mask is smoothed.
 
     Args:
       image: the image that `state` was made for.
       state: from `init` or the step before.
       config: the settings that `state` was made with.
-      bias: (H, W), added to the gradient, if there is other evidence of what is foreground (> 0) and background (< 0).
 
     Returns:
       The next state, and what there is to see of this step.
@@ -116,8 +110,6 @@ def step(
     frame = frame_for(image.shape[:2], config)
     problem, valid, old = state.problem, state.problem.valid, state.foreground.planes[-2:-1]
     gradient, inp_error = closed_form_gradient(problem, state.foreground, frame, config)
-    if bias is not None:
-        gradient = gradient + jnp.pad(bias, ((0, 0), (0, frame.columns - frame.width)))[None]
     with jax.named_scope("boundary"):
         edge = boundary(old, valid, frame)
     with jax.named_scope("update"):

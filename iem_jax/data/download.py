@@ -53,7 +53,7 @@ class Archive(NamedTuple):
 
 _OXFORD = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
 _CALTECH = "https://data.caltech.edu/records"
-ARCHIVES = {
+ARCHIVES: dict[str, tuple[Archive, ...]] = {
     "flowers": (
         Archive("setid.mat", _OXFORD, "a5357ecc9cb78c4bef273ce3793fc85c", 14_989, "setid.mat"),
         Archive("102flowers.tgz", _OXFORD, "52808999861908f626f3c1f4e79d11fa", 344_862_509, "jpg"),

@@ -44,7 +44,7 @@ class LeftOut:
 
     def __init__(self, own: Iterable[Path], written: Iterable[str]):
         """Leave out `own`, and what is called `written` in folders of runs."""
-        self.paths = {os.path.realpath(path) for path in own}
+        self.paths: set[str] = {os.path.realpath(path) for path in own}
         self._real: dict[str, tuple[str, bool]] = {}  # of folders, and whether they are left out
         self.endings: collections.Counter[str] = collections.Counter()
         self.runs: list[str] = []

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError, features
 
 from iem_jax.data.levels import HUGE, WHITE_IS_ZERO, find_levels
 
-ENDINGS = {
+ENDINGS: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png", ".apng"),
     "GIF": (".gif",),
@@ -44,7 +44,10 @@ SIGNATURES = {
     "JXL": (b"\xff\x0a", b"\0\0\0\x0cJXL "),
     "JPEG2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
 }
-BRANDS = {"AVIF": (b"avif", b"avis"), "HEIF": (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")}
+BRANDS: dict[str, tuple[bytes, ...]] = {
+    "AVIF": (b"avif", b"avis"),
+    "HEIF": (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"),
+}
 
 
 @functools.cache

@@ -77,7 +77,9 @@ class Samples(Made[Sample]):
         self._truths = None if truths is None else Texts(truths)
         self._usual = usual or Sample("", "")
         unusual = name_unusual(relatives)
-        self.names = Made(len(relatives), lambda number: unusual.get(number) or usual_name(self._relatives[number]))
+        self.names: Made[str] = Made(
+            len(relatives), lambda number: unusual.get(number) or usual_name(self._relatives[number])
+        )
         super().__init__(len(relatives), self._sample)
 
     def _sample(self, number: int) -> Sample:

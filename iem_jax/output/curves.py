@@ -37,7 +37,7 @@ def unpack_curve(
     curve: Curve,
 ) -> tuple[Float[np.ndarray, " t"], Integer[np.ndarray, " t"], Integer[np.ndarray, " t"] | None]:
     """Return inpainting error, area and overlap of a row."""
-    return curve[0].view("<f4"), curve[1], None if (curve[2] == NONE).any() else curve[2]
+    return curve[0].view("<f4"), curve[1], None if curve[2, 0] == NONE else curve[2]
 
 
 def identify_curve(row: bytes) -> int:
@@ -74,7 +74,9 @@ class Curves:
     def __enter__(self) -> "Curves":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._files.close()
 
     @property

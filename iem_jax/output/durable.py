@@ -53,12 +53,14 @@ class Appender:
           OSError: it cannot be written.
         """
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | BINARY, 0o666)
-        self.size = os.fstat(self._descriptor).st_size
+        self.size: int = os.fstat(self._descriptor).st_size
 
     def __enter__(self) -> "Appender":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._descriptor)
 
     def append(self, data: bytes) -> int:
@@ -113,7 +115,8 @@ class Sink(io.RawIOBase):
     def __init__(self, descriptor: int):
         """Write to an open file, which is closed with this one."""
         self._descriptor = descriptor
-        self.size, self.crc = 0, 0
+        self.size: int = 0
+        self.crc: int = 0
 
     def writable(self) -> bool:
         """Return True."""

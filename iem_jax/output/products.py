@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Shaped, UInt8
 from PIL import Image
 
 from iem_jax.config import IEMConfig
+from iem_jax.core.arrays import Device
 from iem_jax.core.batch import normalise
 from iem_jax.core.inpainting import inpaint
 from iem_jax.data.budget import DECODING
@@ -40,7 +41,7 @@ class Subject(NamedTuple):
 class Products:
     """Writes the files of pictures, in any thread."""
 
-    def __init__(self, writer: Writer, wanted: Collection[str], resolution: str, config: IEMConfig, device: jax.Device):
+    def __init__(self, writer: Writer, wanted: Collection[str], resolution: str, config: IEMConfig, device: Device):
         """Take what is wanted besides masks, of what resolution, and what panels are inpainted with."""
         self._writer, self._resolution, self._iem, self._device = writer, resolution, config, device
         makers = {

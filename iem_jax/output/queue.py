@@ -61,7 +61,9 @@ class WriteQueue:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
         with self._changed:

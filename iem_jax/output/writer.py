@@ -19,7 +19,7 @@ from PIL import Image
 from iem_jax.config import UsageError
 from iem_jax.data.colour import PROFILE
 from iem_jax.output.cells import table_lines
-from iem_jax.output.durable import Sink, sync
+from iem_jax.output.durable import BINARY, Sink, sync
 from iem_jax.output.png import COLOUR_TYPES, encode_mask, encode_picture
 
 METRICS_COLUMNS = (
@@ -80,7 +80,8 @@ class Writer:
         Raises:
           UsageError: it cannot be made or written.
         """
-        self.folder, self.mark = folder, mark
+        self.folder: Path = folder
+        self.mark: str = mark
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -177,8 +178,11 @@ class Writer:
                 return False
             if not by_bytes:
                 return True
-            with open(path, "rb", buffering=0) as file:
-                return zlib.crc32(file.read(written.size + 1)) == written.crc
+            descriptor = os.open(path, os.O_RDONLY | BINARY)  # `open` takes twice as long
+            try:
+                return zlib.crc32(os.read(descriptor, written.size + 1)) == written.crc
+            finally:
+                os.close(descriptor)
         except (OSError, ValueError):
             return False
 

@@ -18,7 +18,7 @@ WINDOWS = (1, 2, 3, 6)  # the pyramid's windows are these parts of the map's sid
 _UPSAMPLED = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
 
 
-def make_kernel(shape: tuple[int, ...], rngs: nnx.Rngs) -> nnx.Param:
+def make_kernel(shape: tuple[int, ...], rngs: nnx.Rngs) -> nnx.Param[Array]:
     """Draw an orthogonal kernel (rows, columns, in, out) of gain 0.8."""
     return nnx.Param(nnx.initializers.orthogonal(GAIN)(rngs.params(), shape, jnp.float32))
 
@@ -27,8 +27,8 @@ class Convolution(nnx.Module):
     """A convolution with zero padding of one pixel for 3 x 3, and reflected pixels for larger kernels."""
 
     def __init__(self, inputs: int, outputs: int, side: int, *, stride: int = 1, bias: bool = False, rngs: nnx.Rngs):
-        self.kernel = make_kernel((side, side, inputs, outputs), rngs)
-        self.bias = nnx.Param(jnp.zeros(outputs)) if bias else None
+        self.kernel: nnx.Param[Array] = make_kernel((side, side, inputs, outputs), rngs)
+        self.bias: nnx.Param[Array] | None = nnx.Param(jnp.zeros(outputs)) if bias else None
         self.stride = stride
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b p q d"]:
@@ -45,7 +45,7 @@ class UpConvolution(nnx.Module):
     """Nearest x2 upsampling followed by a 3 x 3 convolution with zero padding."""
 
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
-        self.kernel = make_kernel((3, 3, inputs, outputs), rngs)
+        self.kernel: nnx.Param[Array] = make_kernel((3, 3, inputs, outputs), rngs)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b p q d"]:
         """Compute the four phases of the output as channels of one 2 x 2 convolution of the small map."""
@@ -63,8 +63,8 @@ class LogitConvolution(nnx.Module):
     """A convolution to one channel with reflected edges and a bias, in blocks of 2 x 2 pixels."""
 
     def __init__(self, inputs: int, side: int, *, rngs: nnx.Rngs):
-        self.kernel = make_kernel((side, side, inputs, 1), rngs)
-        self.bias = nnx.Param(jnp.zeros(1))
+        self.kernel: nnx.Param[Array] = make_kernel((side, side, inputs, 1), rngs)
+        self.bias: nnx.Param[Array] = nnx.Param(jnp.zeros(1))
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w"]:
         """Convolve pictures of even sides; the result is float32."""
@@ -81,8 +81,8 @@ class InstanceNorm(nnx.Module):
     """Bring each channel of each picture to mean 0 and variance 1, then scale and shift; statistics in float32."""
 
     def __init__(self, channels: int):
-        self.scale = nnx.Param(jnp.ones(channels))
-        self.shift = nnx.Param(jnp.zeros(channels))
+        self.scale: nnx.Param[Array] = nnx.Param(jnp.ones(channels))
+        self.shift: nnx.Param[Array] = nnx.Param(jnp.zeros(channels))
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Normalise over rows and columns."""
@@ -102,8 +102,8 @@ class PyramidPooling(nnx.Module):
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
         kernels = [make_kernel((channels, 1), rngs)[...] for _ in WINDOWS]
-        self.kernel = nnx.Param(jnp.concatenate(kernels, axis=1))
-        self.bias = nnx.Param(jnp.zeros(len(WINDOWS)))
+        self.kernel: nnx.Param[Array] = nnx.Param(jnp.concatenate(kernels, axis=1))
+        self.bias: nnx.Param[Array] = nnx.Param(jnp.zeros(len(WINDOWS)))
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
         """Append `len(WINDOWS)` channels."""

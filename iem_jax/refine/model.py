@@ -43,10 +43,10 @@ class ResidualBlock(nnx.Module):
     """Convolution, norm, ReLU, convolution, added to the input, norm, ReLU."""
 
     def __init__(self, width: int, rngs: nnx.Rngs):
-        self.first = Convolution(width, width, 3, rngs=rngs)
-        self.inner_norm = InstanceNorm(width)
-        self.second = Convolution(width, width, 3, bias=True, rngs=rngs)
-        self.norm = InstanceNorm(width)
+        self.first: Convolution = Convolution(width, width, 3, rngs=rngs)
+        self.inner_norm: InstanceNorm = InstanceNorm(width)
+        self.second: Convolution = Convolution(width, width, 3, bias=True, rngs=rngs)
+        self.norm: InstanceNorm = InstanceNorm(width)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Return a map of the same shape."""
@@ -62,21 +62,21 @@ class SegNet(nnx.Module):
 
     def __init__(self, config: NetConfig, rngs: nnx.Rngs):
         width = config.width
-        self.dtype = jnp.dtype(config.dtype)
-        self.first = Convolution(config.channels, width // 4, OUTER_SIDE, rngs=rngs)
-        self.first_norm = InstanceNorm(width // 4)
-        self.down1 = Convolution(width // 4, width // 2, 3, stride=2, rngs=rngs)
-        self.down1_norm = InstanceNorm(width // 2)
-        self.down2 = Convolution(width // 2, width, 3, stride=2, rngs=rngs)
-        self.down2_norm = InstanceNorm(width)
-        self.blocks = nnx.List([ResidualBlock(width, rngs) for _ in range(config.depth)])
-        self.pyramid = PyramidPooling(width, rngs=rngs)
+        self.dtype: np.dtype[Any] = jnp.dtype(config.dtype)
+        self.first: Convolution = Convolution(config.channels, width // 4, OUTER_SIDE, rngs=rngs)
+        self.first_norm: InstanceNorm = InstanceNorm(width // 4)
+        self.down1: Convolution = Convolution(width // 4, width // 2, 3, stride=2, rngs=rngs)
+        self.down1_norm: InstanceNorm = InstanceNorm(width // 2)
+        self.down2: Convolution = Convolution(width // 2, width, 3, stride=2, rngs=rngs)
+        self.down2_norm: InstanceNorm = InstanceNorm(width)
+        self.blocks: nnx.List[ResidualBlock] = nnx.List([ResidualBlock(width, rngs) for _ in range(config.depth)])
+        self.pyramid: PyramidPooling = PyramidPooling(width, rngs=rngs)
         pooled = width + len(WINDOWS)
-        self.up1 = UpConvolution(pooled, pooled // 2, rngs=rngs)
-        self.up1_norm = InstanceNorm(pooled // 2)
-        self.up2 = UpConvolution(pooled // 2, pooled // 4, rngs=rngs)
-        self.up2_norm = InstanceNorm(pooled // 4)
-        self.last = LogitConvolution(pooled // 4, OUTER_SIDE, rngs=rngs)
+        self.up1: UpConvolution = UpConvolution(pooled, pooled // 2, rngs=rngs)
+        self.up1_norm: InstanceNorm = InstanceNorm(pooled // 2)
+        self.up2: UpConvolution = UpConvolution(pooled // 2, pooled // 4, rngs=rngs)
+        self.up2_norm: InstanceNorm = InstanceNorm(pooled // 4)
+        self.last: LogitConvolution = LogitConvolution(pooled // 4, OUTER_SIDE, rngs=rngs)
 
     def __call__(self, images: Float[Array, "b h w c"]) -> Float[Array, "b h w"]:
         """Return logits, float32."""

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from iem_jax.config import UsageError
+from iem_jax.core.arrays import Device
 from iem_jax.core.batch import make_batch, segment_batch
 from iem_jax.core.features import srgb_to_lab
 from iem_jax.core.solver import Segmentation
@@ -72,7 +73,7 @@ def segment_by_network(
     ground_truths: Any = None,
     valid: Any = None,
     chunk_size: int | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Device] | None = None,
 ) -> Segmentation:
     """Cut the object out of each picture of a batch with a trained network.
 

@@ -15,6 +15,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Shaped, UInt32
 
+from iem_jax.core.arrays import Device
 from iem_jax.refine.augment import augment
 from iem_jax.refine.config import RefineConfig
 from iem_jax.refine.model import ModelState, NetConfig, Parameters, apply, init_parameters, to_unit
@@ -164,13 +165,13 @@ def train_steps(
     return state, jax.tree.map(lambda *fields: jnp.stack(fields), *infos)
 
 
-def make_mesh(batch_size: int, devices: list[jax.Device]) -> Mesh | None:
+def make_mesh(batch_size: int, devices: list[Device]) -> Mesh | None:
     """Return a mesh of as many of the devices as divide the batch; None if that is one."""
     number = max(count for count in range(1, len(devices) + 1) if batch_size % count == 0)
     return None if number == 1 else Mesh(np.array(devices[:number]), (AXIS,))
 
 
-def place(tree: Any, mesh: Mesh | None, device: jax.Device) -> Any:
+def place(tree: Any, mesh: Mesh | None, device: Device) -> Any:
     """Put arrays on the device, or copies on all devices of the mesh."""
     return jax.device_put(tree, device if mesh is None else NamedSharding(mesh, PartitionSpec()))
 

@@ -17,6 +17,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Shaped
 
 from iem_jax.config import UsageError
+from iem_jax.core.arrays import Device
 from iem_jax.evaluation.metrics import score_masks
 from iem_jax.refine.checkpoints import Checkpoints
 from iem_jax.refine.config import RefineConfig, check_refine_config
@@ -69,7 +70,7 @@ def fit(
     config: RefineConfig = RefineConfig(),
     key: Array | None = None,
     *,
-    devices: list[jax.Device] | None = None,
+    devices: list[Device] | None = None,
     folder: Path | None = None,
     report: Report = lambda progress: None,
 ) -> ModelState:
@@ -139,7 +140,7 @@ class _Trainer:
 
     net: NetConfig
     config: RefineConfig
-    devices: list[jax.Device]
+    devices: list[Device]
     folder: Path | None
     report: Report
 

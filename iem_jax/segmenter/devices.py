@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import jax
 
 from iem_jax.config import UsageError
+from iem_jax.core.arrays import Device
 
 
-def choose_devices(platform: str | None, number: int | None) -> tuple[jax.Device, ...]:
+def choose_devices(platform: str | None, number: int | None) -> tuple[Device, ...]:
     """Return the first `number` local devices, all by default, of a platform, or of JAX's own choice.
 
     Raises:
@@ -23,7 +24,7 @@ def choose_devices(platform: str | None, number: int | None) -> tuple[jax.Device
     return tuple(devices[:number])
 
 
-def describe(devices: Sequence[jax.Device]) -> str:
+def describe(devices: Sequence[Device]) -> str:
     """Return how many devices of what kind, for people."""
     first = devices[0]
     times = f"{len(devices)} x " if len(devices) > 1 else ""

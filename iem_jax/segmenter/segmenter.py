@@ -144,10 +144,8 @@ class Segmenter:
         Yields:
           What became of each, in order; one that cannot be used has status "failed" and says why.
         """
-        loaded = in_threads(self._load, name_sources(pictures, self.truncated))
         number = len(pictures) if isinstance(pictures, Sequence) else None
-        results = segment_stream(loaded, self.computing, number=number)
-        yield from in_threads(lambda pair: self._finish(*pair), results)
+        yield from self.finish_stream(in_threads(self._load, name_sources(pictures, self.truncated)), number)
 
     def load(self, picture: Any, name: str | None = None) -> Loaded:
         """Read one picture and bring it into a square, without JAX: for pipelines that read in processes of their own.
@@ -160,8 +158,20 @@ class Segmenter:
 
     def finish(self, items: Sequence[Loaded]) -> list[Found]:
         """Segment pictures that `load` has read, and bring their masks to the pictures' own size."""
-        results = segment_stream(items, self.computing, number=len(items))
-        return list(in_threads(lambda pair: self._finish(*pair), results))
+        return list(self.finish_stream(items, len(items)))
+
+    def finish_stream(self, items: Iterable[Loaded], number: int | None = None) -> Iterator[Found]:
+        """Do what `finish` does with any number of pictures as they come: while the device computes, more are taken.
+
+        Args:
+          items: of `load`.
+          number: how many there are, if that is known: a call for a few is smaller.
+
+        Yields:
+          What became of each, in order.
+        """
+        results = segment_stream(items, self.computing, number=number)
+        yield from in_threads(lambda pair: self._finish(*pair), results)
 
     def _load(self, sample: Sample) -> Loaded:
         return load_source(sample, self.iem.size, self.fit, colour=self.method != "paper" or self.network is not None)

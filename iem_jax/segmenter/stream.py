@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from iem_jax.config import IEMConfig
+from iem_jax.core.arrays import Device
 from iem_jax.core.batch import default_chunk_size, device_memory, segment
 from iem_jax.data.loader import Loaded, make_chunk
 from iem_jax.finishing.judging import Judged, judge
@@ -66,7 +67,7 @@ class Computing:
     """
 
     config: IEMConfig
-    devices: tuple[jax.Device, ...]
+    devices: tuple[Device, ...]
     early_finish: bool = True
     preset: str = "paper"
     polarity: str = "start"

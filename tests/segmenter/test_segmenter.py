@@ -1,5 +1,6 @@
 """One Segmenter: every kind of picture, one at a time or many, from the command line or from Python, the same bits."""
 
+import dataclasses
 import io
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absl import flags
 from drawings import draw, draw_folder, draw_truth
 from PIL import Image
 
@@ -48,6 +50,33 @@ def test_command_line_and_all_ways_from_python_give_the_same(folder: Path, tmp_p
             assert (way.status, way.confidence) == (found.status, found.confidence)
         if resolution == "original":
             np.testing.assert_array_equal(segment_image(path, SMALL), expected)
+
+
+@pytest.mark.slow
+def test_workers_of_grain_read(folder: Path):
+    grain = pytest.importorskip("grain")
+    paths = sorted(str(path) for path in folder.rglob("*.*") if path.is_file())
+    segmenter = Segmenter(config=SMALL)
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
+    loaded = grain.MapDataset.source(paths).map(segmenter.load).to_iter_dataset()
+    loaded = loaded.mp_prefetch(grain.MultiprocessingOptions(num_workers=1))
+    for found, expected in zip(segmenter.finish_stream(loaded), segmenter.stream(paths), strict=True):
+        np.testing.assert_array_equal(found.mask, expected.mask)  # None for what is no picture
+        assert dataclasses.replace(found, mask=None) == dataclasses.replace(expected, mask=None)
+
+
+def test_finishing_begins_before_all_is_loaded(folder: Path):
+    segmenter = Segmenter(config=SMALL, devices=1)
+    asked = []
+
+    def load():
+        for number in range(200):
+            asked.append(number)
+            yield segmenter.load(draw(number % 3), str(number))
+
+    assert next(segmenter.finish_stream(load())).name == "0"
+    assert len(asked) < 200
 
 
 def test_every_kind_of_picture_gives_the_same(tmp_path: Path):
