@@ -85,7 +85,7 @@ class Curves:
 
     def find(self, checksums: UInt64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """Return the numbers of the rows with these checksums, -1 for those that are absent or damaged."""
-        there = np.array([identify_curve(row) for row in self._rows()], np.uint64)
+        there = np.fromiter(map(identify_curve, self._rows()), np.uint64)
         if not len(there):
             return np.full(len(checksums), -1, np.int64)
         order = np.argsort(there)

@@ -38,7 +38,8 @@ PATTERNS = {  # the files of a picture, by what its record calls them
     "panels": "panels/{}.jpg",
     "thumbnails": "thumbnails/{}.jpg",
 }
-FOLDERS = (*PATTERNS, "figures")  # all that a run writes lies in these
+EXPORTS = "exports"
+FOLDERS = (*PATTERNS, "figures", EXPORTS)  # all that a run writes lies in these
 FILES = (
     "manifest.jsonl",
     "curves.bin",
