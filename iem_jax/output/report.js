@@ -156,8 +156,9 @@ function fill() {
     make("div", {}, make("dt", { textContent: key.replace("_", " ") }), make("dd", { textContent: value })));
   const parts = [make("dl", {}, ...facts)];
   const overlay = overlayOf(row);
-  if (overlay && row.decision !== "invert") parts.unshift(make("img", { className: "whole", alt: "", src: overlay }));
-  else if (row.picture) parts.unshift(make("div", { className: "halves" }, halfOf(row), halfOf(row)));
+  if (overlay && row.decision !== "invert") {
+    parts.unshift(make("img", { className: "whole", alt: "", src: overlay }), make("p", {}, "The mask as it is in overlays/"));
+  } else if (row.picture) parts.unshift(make("div", { className: "halves" }, halfOf(row), halfOf(row)));
   if (row.problem) parts.push(make("small", { textContent: row.problem }));
   const links = row.links.map(([label, href]) => make("a", { href, target: "_blank", rel: "noopener", textContent: label }));
   parts.push(make("p", { className: "links" }, ...links));
