@@ -266,7 +266,7 @@ def test_a_key_decides_only_on_what_is_seen_and_once(page):
 
 
 def test_it_says_that_nothing_is_kept_where_nothing_can_be(browser, tmp_path):
-    write_page(tmp_path / "report.html")
+    browser.open(write_page(tmp_path / "report.html"))
     assert browser.run("document.getElementById('unkept').hidden")
     (tmp_path / "frame.html").write_text(
         '<iframe sandbox="allow-scripts" src="report.html" width=900 height=700></iframe>'
@@ -277,6 +277,15 @@ def test_it_says_that_nothing_is_kept_where_nothing_can_be(browser, tmp_path):
     assert browser.run("document.getElementById('unkept').checkVisibility()")
     browser.click("[data-act=accept]")
     assert decisions(browser) == {"b/two": "accept"}
+
+
+def test_it_says_that_nothing_is_kept_where_the_storage_is_full(page):
+    page.press("a")
+    page.run("(Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }, 1)")
+    assert page.run("document.getElementById('unkept').hidden")
+    page.press("r")
+    assert page.run("document.getElementById('unkept').checkVisibility()")
+    assert decisions(page) == {"b/two": "accept", "a/one": "reject"}
 
 
 def test_the_large_view_shows_the_overlay(browser, tmp_path):
