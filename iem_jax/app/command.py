@@ -34,7 +34,7 @@ from iem_jax.app.interrupt import exit_status, listen, restore, stop
 from iem_jax.app.pipeline import run_pipeline
 from iem_jax.app.stages import run_stages
 from iem_jax.app.streams import lenient_streams, open_standard_streams
-from iem_jax.config import FEATURES, PRECISIONS, PRESETS, IEMConfig, UsageError
+from iem_jax.config import FEATURES, PRECISIONS, PRESETS, IEMConfig, UsageError, check_plain_path
 from iem_jax.data.fit import FITS
 from iem_jax.data.truths import ORIENTATIONS
 from iem_jax.finishing.judging import POLARITIES
@@ -176,7 +176,9 @@ def read_flags(arguments: Sequence[str]) -> dict[str, Any]:
         raise UsageError(f"There must be at most one data set or `images`, got also {rest[-1]!r}.")
     if rest:
         values["dataset_path"] = rest[0]
-    values |= {name: os.path.expanduser(values[name]) for name in PATHS if values[name] is not None}
+    for name in PATHS:
+        check_plain_path(name, values[name])
+        values[name] = values[name] and os.path.expanduser(values[name])
     if values["preset"] is None and any(parser[name].present for name in _IEM if name != "size"):
         values["preset"] = "paper"  # whoever sets what the paper's algorithm does wants it, be it to the default
     return values

@@ -145,9 +145,9 @@ class Writer:
         path = self.path_of(name)
         try:
             self.check_there()
+            self.path_of(name, real=True)
             for parent in reversed(Path(name).parents[:-1]):  # without the run's own, which somebody may have removed
                 (self.folder / parent).mkdir(exist_ok=True)
-            self.path_of(name, real=True)
             written = self._write_whole(path, save, kept)
             if kept:
                 sync([path.parent])

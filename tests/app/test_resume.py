@@ -235,7 +235,7 @@ def test_two_runs_in_one_folder(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("name", ["../out2/a", "/etc/a", "masks/../../a", "link/a"])
+@pytest.mark.parametrize("name", ["../out2/a", "/etc/a", "masks/../../a", "link/a", "link/deep/a"])
 def test_nothing_is_written_outside(tmp_path, name):
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()
