@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.sharding import AxisType, get_abstract_mesh
-from jaxtyping import Array, Bool, Float, Shaped
+from jaxtyping import Array, Float, Shaped
 
 from iem_jax.config import UsageError
 
@@ -65,26 +65,9 @@ def check_pictures(array: np.ndarray | jax.Array, name: str, layout: str) -> Non
         raise UsageError(f"`{name}` must be uint8, or floating point in [-1, 1], got {array.dtype}.")
 
 
-def check_range(array: np.ndarray | jax.Array, name: str) -> None:
-    """Check that pictures of floating point, where they are known, are in [-1, 1].
-
-    Raises:
-      UsageError: they are not; the text calls them `name`.
-    """
-    if array.dtype == np.uint8 or is_traced(array):
-        return
-    if not (np.abs(array) <= 1).all() if isinstance(array, np.ndarray) else not jax.device_get(_is_in_range(array)):
-        raise UsageError(f"`{name}` of floating point must be finite and in [-1, 1].")
-
-
 def is_traced(*values: Any) -> bool:
     """Whether any of the arrays in these pytrees belongs to a program that is being made."""
     return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
-
-
-@jax.jit
-def _is_in_range(images: Float[Array, "*shape"]) -> Bool[Array, ""]:
-    return jnp.all(jnp.abs(images) <= 1)
 
 
 def _import(values: Any, name: str) -> np.ndarray | jax.Array:

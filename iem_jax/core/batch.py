@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding, get_abstract_mesh
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float
 
 from iem_jax.config import IEMConfig, UsageError, check_positive_integer
-from iem_jax.core.arrays import as_array, check_pictures, check_range, is_traced
+from iem_jax.core.arrays import as_array, check_pictures, is_traced
 from iem_jax.core.arrays import normalise as normalise
 from iem_jax.core.callers import as_settings
 from iem_jax.core.early import run_until_settled
@@ -110,7 +110,7 @@ def make_batch(images: Any, **masks: Any) -> dict[str, Any]:
     """
     batch = {"image": as_array(images)}
     check_pictures(batch["image"], "images", "(B, H, W, C)")
-    check_range(batch["image"], "images")
+    _check_range(batch["image"])
     for name, value in masks.items():
         if value is None:
             continue
@@ -277,3 +277,16 @@ def _check_settings(shape: tuple[Any, ...], config: IEMConfig) -> None:
     frame_for(shape[1:3], config)
     if config.features != "rgb" and shape[3] != 3:
         raise UsageError(f"`images` must have three channels, sRGB, for `features` {config.features}, got {shape[3]}.")
+
+
+def _check_range(images: np.ndarray | jax.Array) -> None:
+    if images.dtype == np.uint8 or is_traced(images):
+        return
+    is_in_range = (abs(images) <= 1).all() if isinstance(images, np.ndarray) else jax.device_get(_in_range(images))
+    if not is_in_range:
+        raise UsageError("`images` of floating point must be finite and in [-1, 1].")
+
+
+@jax.jit
+def _in_range(images: Float[Array, "*b h w c"]) -> Bool[Array, ""]:
+    return jnp.all(jnp.abs(images) <= 1)

@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 
 from iem_jax.config import REALS, IEMConfig, UsageError, check_config
-from iem_jax.core.arrays import as_array, check_pictures, check_range, normalise
+from iem_jax.core.arrays import as_array, check_pictures, normalise
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -69,8 +69,6 @@ def as_settings(config: IEMConfig, image: Any, dtype: Any = None) -> IEMConfig:
 def _check(given: dict[str, Any]) -> dict[str, Any]:
     image = as_array(given["image"], "image")
     check_pictures(image, "image", "(H, W, C)")
-    if "state" not in given:  # whose picture was checked; a step need not wait for the one before
-        check_range(image, "image")
     # In a program of its own: uint8 then gives what its values as floats give, to the last bit.
     checked: dict[str, Any] = {"image": image if isinstance(image, Tracer) else _normalise(image)}
     for name, value in given.items():

@@ -216,9 +216,6 @@ WRONG = {
         PICTURE[None], CONFIG, initial_masks=np.ones((1, 4, 4))
     ),
     "`ground_truths` must have shape (1, 8, 8)": lambda: iem_jax.segment_best(PICTURE[None], ground_truths=PICTURE),
-    "`image` of floating point must be finite and in [-1, 1]": lambda: iem_jax.inpaint(
-        PICTURE + 255.0, PICTURE[..., 0]
-    ),
     "`images` of floating point must be finite and in [-1, 1]": lambda: segment(PICTURE[None] + np.nan, CONFIG),
     "`mask` must have shape (8, 8)": lambda: iem_jax.objective(PICTURE, PICTURE[:4, :, 0]),
     "`ground_truth` must have shape (8, 8)": lambda: iem_jax.init(PICTURE, CONFIG, ground_truth=np.ones((3, 3), bool)),
