@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from measuring import write_results
 
 from iem_jax.config import IEMConfig
-from iem_jax.core.batch import OPTIONS
+from iem_jax.core.compiling import compiler_options
 from iem_jax.core.early import run_until_settled
 from iem_jax.finishing.judging import judge
 from iem_jax.search.barrier import barrier_distance
@@ -27,13 +27,15 @@ from iem_jax.search.presets import BEST, FAST
 from iem_jax.search.search import Search, number_mask, refine_vote, search, soft_rectangle, soft_square
 from iem_jax.search.smoothing import fit_smoothly, make_bonds
 
+NOT_QUICKER = ("confidence", "all of paper")  # as these programs are compiled
+
 
 def plane(side: int, *more: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
     """Return the shape of a square array of one picture."""
     return jax.ShapeDtypeStruct((side, side, *more), dtype)
 
 
-def compile_alone(function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, float]:
+def compile_alone(function: Callable[..., Any], arguments: tuple[Any, ...], quicker: bool = True) -> dict[str, float]:
     """Return what one program takes, as a batch of one picture, and its fused loops."""
     jax.clear_caches()
     batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype), arguments)
@@ -42,7 +44,7 @@ def compile_alone(function: Callable[..., Any], arguments: tuple[Any, ...]) -> d
     seconds.append(time.process_time())
     lowered = traced.lower()
     seconds.append(time.process_time())
-    compiled = lowered.compile(compiler_options=OPTIONS.get(jax.default_backend()))
+    compiled = lowered.compile(compiler_options=compiler_options(jax.default_backend(), quicker))
     seconds.append(time.process_time())
     parts = zip(("trace", "lower", "compile"), seconds, seconds[1:], strict=False)
     found = {name: round(after - before, 3) for name, before, after in parts}
@@ -88,7 +90,7 @@ def main() -> None:
     compile_alone(jnp.square, (plane(8),))
     results = {}
     for name, (function, arguments) in parts().items():
-        results[name] = compile_alone(function, arguments)
+        results[name] = compile_alone(function, arguments, quicker=name not in NOT_QUICKER)
         print(json.dumps({name: results[name]}), flush=True)
     write_results("compile", {"size": 128, "pictures": 1}, results)
 

@@ -13,6 +13,7 @@ os.environ["XDG_CACHE_HOME"] = os.environ.setdefault("IEM_JAX_TESTS_CACHE", temp
 import jax
 import numpy as np
 import pytest
+from browser import Browser, open_browser
 
 from iem_jax.data.flowers import list_flowers
 from iem_jax.data.loader import load_samples
@@ -66,6 +67,13 @@ def photographs(flowers17: Path) -> tuple[np.ndarray, np.ndarray]:
     """The first 16 photographs of the test split, (16, 128, 128, 3) uint8, and their ground truths."""
     loaded = list(load_samples(list_flowers(flowers17, "test")[:16], 128))
     return np.stack([item.image for item in loaded]), np.stack([item.ground_truth for item in loaded])
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, one for all tests."""
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

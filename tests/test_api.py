@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -40,6 +42,22 @@ def test_docstrings(name: str):
     assert "Returns:" in text
     for parameter in inspect.signature(function).parameters:
         assert re.search(rf"^ +{parameter}: ", text, re.MULTILINE), f"Args of {name} lack {parameter}"
+
+
+def test_names_are_those_that_type_checkers_see():
+    text = Path(iem_jax.__file__).read_text()
+    assert sorted(re.findall(r"from ([\w.]+) import (\w+) as \2", text)) == sorted(
+        (f"iem_jax.{home}", name) for home, names in iem_jax._HOMES.items() for name in names
+    )
+
+
+def test_names_are_imported_when_they_are_asked_for():
+    """Signals are to be heard before JAX is imported, which takes a second or two."""
+    code = "import sys, iem_jax; print('jax' in sys.modules, *sorted(set(dir(iem_jax)) & set(iem_jax.__all__)))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout.split() == ["False", *sorted(iem_jax.__all__)]
+    with pytest.raises(AttributeError, match="no attribute 'segmnt'"):
+        _ = iem_jax.segmnt
 
 
 def test_version():

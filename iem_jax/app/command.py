@@ -1,6 +1,6 @@
 """The command line: flags become one RunConfig, with --refine a RefineConfig too, and one call.
 
-`run.py`, `python -m iem_jax` and the console script `iem-jax` are all this.
+`run.py`, `python -m iem_jax` and the console script `iem-jax` are all this, by way of `iem_jax.__main__`.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from iem_jax.app.config import (
     SPLITS,
     ComputingConfig,
     RunConfig,
+    SourceConfig,
     check_run_config,
     flatten,
     run_config,
@@ -38,6 +39,7 @@ from iem_jax.data.fit import FITS
 from iem_jax.data.truths import ORIENTATIONS
 from iem_jax.finishing.judging import POLARITIES
 from iem_jax.refine.config import RefineConfig, check_refine_config
+from iem_jax.segmenter.found import VALID
 from iem_jax.segmenter.segmenter import RESOLUTIONS
 
 ABOUT = "Cut the objects out of pictures: --dataset_path=PATH, or --images=PATH for any pictures."
@@ -75,6 +77,11 @@ _HELP = {
     "download": "Fetch a data set to dataset_path: flowers or cub.",
     "download_host": "Of --download: address of a mirror that has the archives by their names.",
     "download_accept": "Of --download: an MD5 sum that is taken for the known one.",
+    "export": "Files for labelling and training: coco, yolo; commas between. Of a finished run with output_dir alone.",
+    "category": "Of --export: what all objects are called; default: object.",
+    "min_confidence": "Of --export: leave masks of less confidence out.",
+    "only": "Of --export: masks of this status alone.",
+    "polygons": "Of --export: polygons in coco, too, instead of run lengths.",
     "output_dir": "Folder for masks and tables; none: only print.",
     "profile_dir": "Folder for a jax profiler trace.",
     "platform": "Where to compute; default: jax's first choice.",
@@ -105,11 +112,15 @@ _CHOICES = {
     "features": FEATURES,
     "preset": PRESETS,
     "platform": PLATFORMS,
+    "only": VALID,
 }
-_NEEDS = {"boundary": "evaluate", "download_host": "download", "download_accept": "download"}
-_TEXTS = ("evaluate", "download", "download_host", "download_accept")
+_NEEDS = {
+    **{"boundary": "evaluate", "download_host": "download", "download_accept": "download"},
+    **dict.fromkeys(("category", "min_confidence", "only", "polygons"), "export"),
+}
+_TEXTS = ("evaluate", "download", "download_host", "download_accept", "export", "category", "only")
 # Of flags whose default does not say:
-_KINDS: dict[str, type] = {"devices": int, "limit": int} | dict.fromkeys(_TEXTS, str)
+_KINDS: dict[str, type] = {"devices": int, "limit": int, "min_confidence": float} | dict.fromkeys(_TEXTS, str)
 
 
 def define_flags() -> flags.FlagValues:
@@ -173,7 +184,7 @@ def read_flags(arguments: Sequence[str]) -> dict[str, Any]:
 
 def _parse_run(values: Mapping[str, Any]) -> tuple[RunConfig, RefineConfig | None]:
     for name, needed in _NEEDS.items():
-        if values[name]:
+        if values[name] and not values[needed]:
             raise UsageError(f"`{name}` needs `{needed}`, which it is about.")
     iem = IEMConfig(**{name: values[name] for name in _IEM})
     return run_config(iem=iem, **{name: values[name] for name in GROUP_OF if name != "iem"}), _parse_refine(values)
@@ -200,6 +211,18 @@ def _parse_refine(values: Mapping[str, Any]) -> RefineConfig | None:
     if values["refine_checkpoint"] is not None:
         raise UsageError("There must be `refine`, which trains, or `refine_checkpoint`, which does not; got both.")
     return RefineConfig(**given)
+
+
+def _read_export(
+    values: Mapping[str, Any], config: RunConfig, refine: RefineConfig | None
+) -> Callable[[SourceConfig | None], int] | None:
+    """Return what exports the masks of the run when it is finished; None if nothing is to be exported."""
+    if values["export"] is None:
+        return None
+    from iem_jax.app.export import read_request, run_export
+
+    request = read_request(values, config, refine is not None)
+    return lambda source: run_export(request, source)
 
 
 def _set_up_jax(computing: ComputingConfig) -> None:
@@ -258,8 +281,12 @@ def _main(arguments: Sequence[str], started: float) -> int:
         check_run_config(config)
         if refine is not None:
             check_refine_config(refine)
+        export = _read_export(values, config, refine)
+        if export is not None and config.source.is_demo:
+            return export(None)
         _set_up_jax(config.computing)
-        return run_pipeline(config, started) if refine is None else run_stages(config, refine, started)
+        status = run_pipeline(config, started) if refine is None else run_stages(config, refine, started)
+        return max(status, export(config.source)) if export is not None and status < 128 else status
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2

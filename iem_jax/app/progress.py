@@ -140,9 +140,9 @@ class Output:
     def _was_done(self, number: int, sample: Sample, target: Target) -> bool:
         """Return whether a picture did not fail, is as it was, and has all files that are wanted, whole."""
         record = target.manifest.record(number)
-        if record is None or record.get("status") == FAILED or "pending" in record:
-            return False
         try:
+            if record is None or record["name"] != sample.name or record["status"] == FAILED or "pending" in record:
+                return False
             check_record(record, "curve" in record)
         except (KeyError, TypeError, ValueError):
             return False

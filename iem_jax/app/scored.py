@@ -1,14 +1,13 @@
 """Scores of a finished run as it measured them, and of any masks as they stand in files."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 from PIL import Image
 
-from iem_jax.app.config import SourceConfig
-from iem_jax.app.source import list_samples
+from iem_jax.app.source import list_samples, source_of
 from iem_jax.config import UsageError
 from iem_jax.data.images import read_levels
 from iem_jax.data.loader import Loaded, load_samples
@@ -93,7 +92,7 @@ def _measure(pair: Pair, boundary: bool) -> tuple[list[int], float, float, Curve
 def _boundaries(run: Finished, results: list[Result]) -> Iterator[float]:
     """Yield the boundary's F of each result, from the files of the run, its pictures and their ground truths."""
     settings = run.settings
-    source = _source_of(settings)
+    source = source_of(settings)
     samples = {sample.name: sample for sample in list_samples(source, str(run.folder))}
     gone = next((result.name for result in results if result.name not in samples), None)
     if gone is not None:
@@ -108,11 +107,6 @@ def _boundaries(run: Finished, results: list[Result]) -> Iterator[float]:
         except (OSError, ReadError) as error:
             raise UsageError(f"`boundary` cannot read the mask or truth of {item.sample.name}: {error}.") from error
         yield boundary_f_score(mask, truth)
-
-
-def _source_of(settings: Mapping[str, object]) -> SourceConfig:
-    names = ("dataset", "dataset_path", "split", "images", "masks", "mask_orientation")
-    return SourceConfig(**{name: settings[name] for name in names if settings.get(name) is not None})  # pyright: ignore
 
 
 def _truth_of(item: Loaded, shape: tuple[int, ...], resolution: str) -> Bool[np.ndarray, "h w"]:

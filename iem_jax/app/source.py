@@ -1,6 +1,6 @@
 """Which pictures a run is about, and how they are read."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,12 @@ def list_samples(
     if source.dataset_path is None:
         return list_demo()[: source.limit]
     return _list_dataset(source, Path(source.dataset_path), tell)[: source.limit]
+
+
+def source_of(settings: Mapping[str, object]) -> SourceConfig:
+    """Return where the pictures of a finished run came from, by the settings in its manifest."""
+    names = ("dataset", "dataset_path", "split", "images", "masks", "mask_orientation")
+    return SourceConfig(**{name: settings[name] for name in names if settings.get(name) is not None})  # pyright: ignore
 
 
 def _list_dataset(source: SourceConfig, root: Path, tell: Callable[[str], object]) -> list[Sample]:

@@ -101,7 +101,8 @@ def write_tables(output: Output, config: RunConfig, number: int, device: str, cl
     if config.products.figures:
         write_figures(writer, history, rows)
     if config.products.report:
-        writer.write_text("report.html", report_chunks(writer.folder, rows, tally.problems, tally.facts()))
+        page = report_chunks(writer.folder, rows, tally.problems, tally.facts(), writer.mark)
+        writer.write_text("report.html", page)
     output.finish(config.output.prune)
     return tally
 

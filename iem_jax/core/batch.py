@@ -20,6 +20,7 @@ from iem_jax.config import IEMConfig, UsageError, check_positive_integer
 from iem_jax.core.arrays import as_array, check_pictures, is_traced
 from iem_jax.core.arrays import normalise as normalise
 from iem_jax.core.callers import as_settings
+from iem_jax.core.compiling import compiler_options
 from iem_jax.core.early import run_until_settled
 from iem_jax.core.features import to_features
 from iem_jax.core.inpainting import frame_for
@@ -31,8 +32,6 @@ CHUNK_PIXELS_ELSEWHERE = 256 * 128**2
 BYTES_A_PIXEL = 256  # of a chunk: up to 180 are counted by benchmarks/gpu_program.py
 SHARE_OF_MEMORY = 0.25  # that a chunk may fill: callers have other plans with their devices, too
 SHARED = "shared"  # a batch that is shared among devices in a way that only XLA's partitioner knows
-# Vectors of 512 bits are worth 20 %; the operations are too small to be shared among threads.
-OPTIONS: dict[str, dict[str, Any]] = {"cpu": {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}}
 
 
 def default_chunk_size(height: int, width: int, platform: str, memory: int | None = None, weight: int = 1) -> int:
@@ -128,6 +127,7 @@ def segment_batch(
     chunk_size: int | None = None,
     devices: Any = None,
     weight: int = 1,
+    quicker: bool = False,
 ) -> Segmentation:
     """Do `segment_one(image, settings, **masks)` for each picture of a batch, in chunks, shared among devices.
 
@@ -138,6 +138,7 @@ def segment_batch(
       chunk_size: pictures computed side by side.
       devices: devices among which to share the batch.
       weight: how many times the work of `segment` a picture is.
+      quicker: to compile, see `compiler_options`; no influence inside a caller's jit.
 
     Returns:
       A `Segmentation` whose fields have a leading axis of B.
@@ -160,7 +161,7 @@ def segment_batch(
     # A batch that the caller has shared is filled up inside its shards.
     padding = 0 if devices is None and place is not None else -number % (chunk_size * len(devices or [None]))
     batch = {name: _pad(value, padding) for name, value in batch.items()}
-    work = _compiled_for(segment_one, chunk_size, platform, place)
+    work = _compiled_for(segment_one, chunk_size, platform, place, quicker)
     batch = batch if place is SHARED else jax.device_put(batch, place)
     mesh: Any = place.mesh if isinstance(place, NamedSharding) else None
     with jax.set_mesh(mesh) if mesh is not None else contextlib.nullcontext():
@@ -218,14 +219,16 @@ def _split(values: Any, chunks: Any, chunk_size: int) -> Any:
 
 
 @functools.cache
-def _compiled_for(segment_one: Callable[..., Segmentation], chunk_size: int, platform: str, place: Any) -> Any:
+def _compiled_for(
+    segment_one: Callable[..., Segmentation], chunk_size: int, platform: str, place: Any, quicker: bool
+) -> Any:
     """Return the jitted work on a batch that is in a place, see `_place_of`."""
     work = functools.partial(_segment_in_chunks, segment_one, chunk_size)
     if isinstance(place, NamedSharding):
         work = in_shards(work, place.mesh, first_axis(place))
     elif place is SHARED:
         work = functools.partial(share, work)
-    return jax.jit(work, compiler_options=OPTIONS.get(platform))
+    return jax.jit(work, compiler_options=compiler_options(platform, quicker))
 
 
 def _place_of(image: np.ndarray | jax.Array, devices: Any) -> tuple[str, Any]:

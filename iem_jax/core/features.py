@@ -5,6 +5,7 @@ All functions take pictures (..., H, W, 3) in [-1, 1], as `batch.normalise` give
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 _TO_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
@@ -30,7 +31,8 @@ def srgb_to_lab(image: Float[Array, "*b h w 3"]) -> Float[Array, "*b h w 3"]:
     red, green, blue = (linear[..., i, None] for i in range(3))
     axes = (to_xyz[:, i].reshape((1,) * (linear.ndim - 1) + (3,)) for i in range(3))
     xyz = sum(channel * axis for channel, axis in zip((red, green, blue), axes, strict=True))
-    root = jnp.where(xyz > 0.008856, jnp.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    # A power, since XLA has two cube roots, which differ in the last bit: masks would depend on how it fuses.
+    root = jnp.where(xyz > 0.008856, jnp.power(xyz, np.float32(1 / 3)), 7.787 * xyz + 16 / 116)
     x, y, z = (root[..., i] for i in range(3))
     return jnp.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 

@@ -126,14 +126,19 @@ def load_samples(
     """
 
     def load(sample: Sample) -> Loaded:
-        try:
-            return load_cached(sample, size, fit, cache)
-        except MemoryError:
-            return Loaded(sample, problem="not enough memory")
-        except Exception as error:
-            return Loaded(sample, problem=f"cannot be used: {type(error).__name__}: {error}")
+        return load_safely(lambda sample: load_cached(sample, size, fit, cache), sample)
 
     return in_threads(load, samples, ahead)
+
+
+def load_safely(load: Callable[[Sample], Loaded], sample: Sample) -> Loaded:
+    """Read one sample by `load`; whatever it raises becomes the sample's `problem`."""
+    try:
+        return load(sample)
+    except MemoryError:
+        return Loaded(sample, problem="not enough memory")
+    except Exception as error:
+        return Loaded(sample, problem=f"cannot be used: {type(error).__name__}: {error}")
 
 
 def in_threads(function: Callable[[Item], Outcome], items: Iterable[Item], ahead: int = 64) -> Iterator[Outcome]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ class Sample:
     Attributes:
       name: the picture's path relative to its root, without ending, with "/"; names the files written for it.
       image_path: the picture: a path, or its bytes, or a Pillow picture.
-      mask_path: the ground truth, or None.
+      mask_path: the ground truth: a path, or its bytes, or None.
       mask_rule: which pixels of the ground truth, as RGB at its full size, are foreground; None: non-zero ones.
       mask_orientation: of ground truths that fit their picture both as it is stored and as it is turned by EXIF: one of
         `truths.ORIENTATIONS`; None: upright, and noted.
@@ -28,7 +27,7 @@ class Sample:
 
     name: str
     image_path: Any  # a `Source`
-    mask_path: Path | None = None
+    mask_path: Any = None  # a `Source`, or None
     mask_rule: PixelRule | None = None
     mask_orientation: str | None = None
     truncated: bool = False

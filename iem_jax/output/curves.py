@@ -37,7 +37,7 @@ def unpack_curve(
     curve: Curve,
 ) -> tuple[Float[np.ndarray, " t"], Integer[np.ndarray, " t"], Integer[np.ndarray, " t"] | None]:
     """Return inpainting error, area and overlap of a row."""
-    return curve[0].view("<f4"), curve[1], None if (curve[2] == NONE).any() else curve[2]
+    return curve[0].view("<f4"), curve[1], None if curve[2, 0] == NONE else curve[2]
 
 
 def identify_curve(row: bytes) -> int:
@@ -85,7 +85,7 @@ class Curves:
 
     def find(self, checksums: UInt64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """Return the numbers of the rows with these checksums, -1 for those that are absent or damaged."""
-        there = np.array([identify_curve(row) for row in self._rows()], np.uint64)
+        there = np.fromiter(map(identify_curve, self._rows()), np.uint64)
         if not len(there):
             return np.full(len(checksums), -1, np.int64)
         order = np.argsort(there)

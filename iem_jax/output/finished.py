@@ -12,7 +12,7 @@ import numpy as np
 from iem_jax.config import UsageError
 from iem_jax.output.curves import NAME as CURVES
 from iem_jax.output.curves import Curve, identify_curve
-from iem_jax.output.lines import Record, decode_line, read_lines
+from iem_jax.output.lines import LONGEST, Record, decode_line, read_lines
 from iem_jax.output.manifest import FORMAT, NAME
 from iem_jax.output.results import Result, from_record
 
@@ -41,6 +41,23 @@ def find_finished(root: Path) -> list[Path]:
     return sorted(folder for folder in found if folder.parts[-2:] != LEARNED)
 
 
+def read_settings(folder: Path) -> Mapping[str, Any]:
+    """Return the settings of a run, finished or not.
+
+    Raises:
+      UsageError: there is none, or its manifest is damaged.
+    """
+    try:
+        with (folder / NAME).open("rb") as file:
+            return _read_head(file)
+    except FileNotFoundError as error:
+        raise UsageError(f"`output_dir` must be the folder of a run, {folder} holds none.") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"`output_dir` holds a run that cannot be read, {folder} ({error}): start it again."
+        ) from error
+
+
 def read_finished(folder: Path) -> Finished:
     """Read a finished run.
 
@@ -62,17 +79,21 @@ def read_finished(folder: Path) -> Finished:
 
 
 def _read_manifest(file: Any) -> tuple[Record, dict[str, Record]]:
-    lines = read_lines(file)
-    head = decode_line(next(lines, (0, b""))[1])
-    if head.pop("format", None) != FORMAT:
-        raise ValueError("its manifest is of another version")
+    head = _read_head(file)
     records: dict[str, Record] = {}
-    for _, line in lines:
+    for _, line in read_lines(file):
         with contextlib.suppress(ValueError):  # a damaged line costs its own picture
             record = decode_line(line)
             if isinstance(record.get("name"), str):
                 records[record["name"]] = record
     return head, records
+
+
+def _read_head(file: Any) -> Record:
+    head = decode_line(file.readline(LONGEST))
+    if head.pop("format", None) != FORMAT:
+        raise ValueError("its manifest is of another version")
+    return head
 
 
 def _last_columns(path: Path, iterations: int) -> Iterator[tuple[str, Curve]]:

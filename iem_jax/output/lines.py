@@ -14,6 +14,7 @@ Record = dict[str, Any]
 LONGEST = 1 << 20  # bytes; a line that is longer is none of ours
 _HEAD = b'{"crc":"%08x",'
 _LENGTH = len(_HEAD % 0)
+_decode = json.JSONDecoder().decode  # `json.loads` takes twice as long for short texts
 
 
 def encode_line(record: Mapping[str, Any]) -> bytes:
@@ -32,7 +33,7 @@ def decode_line(line: bytes) -> Record:
     if line[:_LENGTH] != _HEAD % zlib.crc32(body):  # or of another form
         raise ValueError("its checksum is wrong")
     try:
-        return json.loads(body.decode())
+        return _decode(body.decode())
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

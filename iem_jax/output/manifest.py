@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt64
 
 from iem_jax.output.curves import Curve, Curves
 from iem_jax.output.durable import Appender
@@ -48,7 +48,7 @@ class Manifest:
         Raises:
           OSError: a file cannot be read or written.
         """
-        self._writer, self._names = writer, names
+        self._writer = writer
         self._head = encode_head(settings)
         with contextlib.ExitStack() as files:
             self._appender = files.enter_context(Appender(writer.folder / NAME))
@@ -60,9 +60,10 @@ class Manifest:
             self._files = files.pop_all()
         self.tables: list[str] = index.tables
         checksums = np.array(index.checksums, np.uint64)
-        place = index.find(names)
+        keys = np.fromiter(map(_key, names), np.uint64, len(names))
+        place = index.find(keys)
         self._offsets = np.where(place >= 0, np.array([*index.offsets, -1], np.int64)[place], -1)
-        self._others = index.find_others(names)
+        self._others = index.find_others(keys)
         self._rows = np.where(place >= 0, np.array([*self._curves.find(checksums), -1], np.int64)[place], -1)
 
     def __enter__(self) -> "Manifest":
@@ -81,7 +82,10 @@ class Manifest:
         return record, self._curves.read(int(self._rows[number])) if "curve" in record else None
 
     def record(self, number: int) -> Record | None:
-        """Return the record of a picture; None if there is none, or a damaged one, or its curve is not there."""
+        """Return the record of a picture; None if there is none, or a damaged one, or its curve is not there.
+
+        They are found by 64 bits of a checksum of the name: one of an earlier run may have another name.
+        """
         if self._offsets[number] < 0:
             return None
         self._file.seek(self._offsets[number])
@@ -89,9 +93,7 @@ class Manifest:
             record = decode_line(self._file.readline())
         except ValueError:
             return None
-        if record.get("name") != self._names[number] or ("curve" in record and self._rows[number] < 0):
-            return None
-        return record
+        return None if "curve" in record and self._rows[number] < 0 else record
 
     def add(self, numbers: Sequence[int], records: Sequence[Record], curves: Sequence[Curve | None]) -> None:
         """Append the records of pictures whose files are on the disk; returns when they are there, too.
@@ -200,20 +202,19 @@ class _Index:
         self._keys.append(_key(record["name"]))
         self.offsets.append(offset)
 
-    def find(self, names: Sequence[str]) -> Int64[np.ndarray, " n"]:
-        """Return the place of each name's last record among `offsets`, -1 for names without one."""
+    def find(self, wanted: UInt64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        """Return the place of the last record of each key of a name among `offsets`, -1 for those without one."""
         keys = np.array(self._keys, np.uint64)
-        wanted = np.fromiter(map(_key, names), np.uint64, len(names))
         if not len(keys):
-            return np.full(len(names), -1, np.int64)
+            return np.full(len(wanted), -1, np.int64)
         order = np.argsort(keys, kind="stable")
         place = np.searchsorted(keys[order], wanted, side="right") - 1
         return np.where(keys[order][place] == wanted, order[place], -1)
 
-    def find_others(self, names: Sequence[str]) -> Int64[np.ndarray, " n"]:
-        """Return where the last record of each name begins that is not among `names`."""
+    def find_others(self, wanted: UInt64[np.ndarray, " m"]) -> Int64[np.ndarray, " n"]:
+        """Return where the last record of each name begins whose key is not among `wanted`."""
         keys, offsets = np.array(self._keys, np.uint64), np.array(self.offsets, np.int64)
-        others = ~np.isin(keys, np.fromiter(map(_key, names), np.uint64, len(names)))
+        others = ~np.isin(keys, wanted)
         _, last = np.unique(keys[others][::-1], return_index=True)
         return np.sort(offsets[others][::-1][last])
 

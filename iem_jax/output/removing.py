@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from iem_jax.output.lines import Record, decode_line, read_lines
-from iem_jax.output.writer import FILES, PATTERNS, Writer, Written
+from iem_jax.output.writer import EXPORTS, FILES, PATTERNS, Writer, Written
 
 CURVES = "curves.bin"  # is there with every manifest
+EXPORTED = f"{EXPORTS}/written.jsonl"  # what exports wrote
 TABLES = frozenset((*FILES, "figures/history.png", "figures/contact_sheet.png"))
 
 
 def remove_named(writer: Writer, manifest: Path) -> None:
-    """Remove the files in the records of a manifest, its tables, and folders that are empty then; not itself.
+    """Remove the files in the records of a manifest, its tables, exports and empty folders; not itself.
 
     A file that was changed since stays, and so does what lies behind a link.
     """
     tables: set[str] = set()
     with manifest.open("rb") as file:
         remove_files(writer, _watch_tables(_records(file), tables))
-    removed = [name for name in sorted({*tables, CURVES} - {manifest.name}) if writer.remove(name)]
+    if (exported := writer.folder / EXPORTED).is_file():
+        with exported.open("rb") as file:
+            remove_files(writer, _records(file))
+    removed = [name for name in sorted({*tables, CURVES, EXPORTED} - {manifest.name}) if writer.remove(name)]
     _remove_empty(writer, {parent for name in removed for parent in Path(name).parents})
 
 
@@ -70,9 +74,11 @@ def _decode_old(line: bytes) -> Record:
 
 
 def _files_of(record: Record) -> Iterator[tuple[str, Written | None]]:
-    """Yield the files of a picture, as they were written if that is known."""
+    """Yield the files of a picture or an export, as they were written if that is known."""
     if isinstance(record.get("old"), str):
         yield from ((pattern.format(record["old"]), None) for pattern in PATTERNS.values())
+    if isinstance(record.get("file"), str) and "written" in record:  # of an export
+        yield record["file"], Written(*record["written"])
     files, name = record.get("files"), record.get("name")
     if isinstance(files, dict) and isinstance(name, str):
         for kind, written in files.items():

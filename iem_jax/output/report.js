@@ -1,25 +1,27 @@
 "use strict";
-const [gallery, search, status, confidence, sort, direction, count, none, more, view] =
-  ["gallery", "search", "status", "confidence", "sort", "direction", "count", "none", "more", "view"].map((id) =>
-    document.getElementById(id));
+const [gallery, search, status, confidence, decision, sort, direction, count, none, earlier, more, view] =
+  ["gallery", "search", "status", "confidence", "decision", "sort", "direction", "count", "none", "earlier", "more", "view"]
+    .map((id) => document.getElementById(id));
 const TEXTS = ["name", "status"];
-const STEP = 120; // cards drawn at a time, if they are not in the page
 const collator = new Intl.Collator(undefined, { numeric: true });
 const data = document.getElementById("rows");
 const rows = data ? readData(JSON.parse(data.textContent)) : Array.from(gallery.children, readCard);
+const STEP = data ? 120 : rows.length; // cards drawn at a time
 let ordered = rows;
 let shown = rows;
-let drawn = data ? 0 : rows.length;
+let first = 0; // cards of shown[first], ..., shown[drawn - 1] are in the page
+let drawn = 0;
+let at = 0; // the current picture's place among those that are shown
 let ascending = true;
-let opened = -1;
 
-// A row: index, name, status, numbers by column, problem, picture (an address or null), links ([label, address]), card.
+// A row: index, name, path (the name's bytes, percent-encoded), status, decision ("" for none), numbers by column, problem,
+// picture (an address or null), links ([label, address]), card (once it was drawn).
 
 function readCard(card) {
-  const { index, name, status, ...numbers } = card.dataset;
+  const { index, name, path, status, ...numbers } = card.dataset;
   const named = Object.entries(numbers).map(([key, text]) => [key.replace(/[A-Z]/g, (letter) => "_" + letter.toLowerCase()), text]);
   return {
-    index: +index, name, status, numbers: Object.fromEntries(named), card,
+    index: +index, name, path: path ?? name, status, decision: "", numbers: Object.fromEntries(named), card,
     problem: card.querySelector("small")?.textContent,
     picture: card.querySelector("img")?.src,
     links: Array.from(card.querySelectorAll(".links a"), (link) => [link.textContent, link.getAttribute("href")]),
@@ -33,9 +35,9 @@ function readData({ columns, patterns, rows }) {
     const numbers = {};
     values.forEach((value, column) => { if (value !== null) numbers[keys[column]] = value; });
     return {
-      index, name, status, numbers, problem, labels: columns,
-      get picture() { return files.includes("") ? address("", path || name) : null; },
-      get links() { return files.filter(Boolean).map((label) => [label, address(label, path || name)]); },
+      index, name, path: path || name, status, decision: "", numbers, problem, labels: columns,
+      get picture() { return files.includes("") ? address("", this.path) : null; },
+      get links() { return files.filter(Boolean).map((label) => [label, address(label, this.path)]); },
     };
   });
 }
@@ -53,12 +55,14 @@ function cardOf(row) {
   const picture = row.picture
     ? make("img", { loading: "lazy", decoding: "async", alt: "", src: row.picture })
     : make("div", { className: "absent", textContent: "no picture" });
-  const card = make("article", { tabIndex: 0, role: "button" }, picture,
+  const card = make("article", { tabIndex: -1, role: "button" }, picture,
     make("h3", { title: row.name, textContent: row.name }),
     make("p", {}, make("em", { className: row.status, textContent: row.status }), " ", ...numbers));
   if (row.problem) card.append(make("small", { textContent: row.problem }));
   card.dataset.index = row.index;
   card.dataset.name = row.name;
+  row.card = card;
+  paint(row);
   return card;
 }
 
@@ -86,47 +90,85 @@ function filter() {
   const most = confidence.value === "" ? null : +confidence.value;
   shown = ordered.filter((row) => row.name.toLowerCase().includes(text)
     && (!status.value || row.status === status.value)
+    && (!decision.value || decisionOf(row) === decision.value)
     && (most === null || +row.numbers.confidence <= most));
   count.textContent = `${shown.length} of ${rows.length}`;
   none.hidden = shown.length > 0;
-  gallery.replaceChildren();
-  drawn = 0;
-  draw(data ? STEP : shown.length);
+  drawFrom(0);
+  mark(0);
 }
 
-function draw(number) {
-  gallery.append(...shown.slice(drawn, drawn + number).map(cardOf));
-  drawn = Math.min(drawn + number, shown.length);
+function drawFrom(place) {
+  gallery.replaceChildren();
+  first = drawn = place;
+  earlier.hidden = place === 0;
+  draw();
+}
+
+function draw() {
+  gallery.append(...shown.slice(drawn, drawn + STEP).map(cardOf));
+  drawn = Math.min(drawn + STEP, shown.length);
   watcher.unobserve(more); // and again, since what is still in sight is not said twice
   if (drawn < shown.length) watcher.observe(more);
 }
 
 const watcher = new IntersectionObserver((entries) => {
-  if (entries.some((entry) => entry.isIntersecting)) draw(STEP);
+  if (entries.some((entry) => entry.isIntersecting)) draw();
 }, { rootMargin: "1500px" });
 
-function open(row) {
-  opened = shown.indexOf(row);
+let marked = null;
+
+function mark(place) {
+  at = place;
+  if (marked) {
+    marked.removeAttribute("aria-current");
+    marked.tabIndex = -1;
+  }
+  marked = null;
+  if (!shown.length) return;
+  if (at < first || at >= drawn + STEP) drawFrom(at - (at % STEP));
+  if (at >= drawn) draw();
+  marked = shown[at].card;
+  marked.setAttribute("aria-current", "true");
+  marked.tabIndex = 0; // the only card that Tab stops at: there may be thousands
+}
+
+function moveTo(place) {
+  const wasOnCard = document.activeElement === document.body || document.activeElement.matches("article");
+  mark(Math.max(Math.min(place, shown.length - 1), 0));
+  if (view.open) return fill();
+  marked?.scrollIntoView({ block: "nearest" });
+  if (wasOnCard) marked?.focus({ preventScroll: true });
+}
+
+function open(place) {
+  mark(place);
+  if (!view.open) view.showModal();
+  view.append(bar); // what is outside of the dialog cannot be reached
+  fill();
+}
+
+function fill() {
+  const row = shown[at];
+  if (!row) return view.close();
   document.getElementById("view-name").textContent = row.name;
   const facts = Object.entries({ status: row.status, ...row.numbers }).map(([key, value]) =>
     make("div", {}, make("dt", { textContent: key.replace("_", " ") }), make("dd", { textContent: value })));
   const parts = [make("dl", {}, ...facts)];
-  if (row.picture) parts.unshift(make("img", { alt: "", src: row.picture }));
+  if (row.picture) parts.unshift(make("div", { className: "halves" }, halfOf(row), halfOf(row)));
   if (row.problem) parts.push(make("small", { textContent: row.problem }));
   const links = row.links.map(([label, href]) => make("a", { href, target: "_blank", rel: "noopener", textContent: label }));
   parts.push(make("p", { className: "links" }, ...links));
   document.getElementById("view-body").replaceChildren(...parts);
-  if (!view.open) view.showModal();
+  show(view, row);
 }
 
-function turn(by) {
-  if (shown.length) open(shown[(opened + by + shown.length) % shown.length]);
+function halfOf(row) {
+  return make("div", { className: "half" }, make("img", { alt: "", src: row.picture }));
 }
-
-const openCard = (card) => open(rows[card.dataset.index]);
 
 search.addEventListener("input", filter);
-status.addEventListener("change", filter);
+for (const choice of [status, decision]) choice.addEventListener("change", filter);
 confidence.addEventListener("input", filter);
 sort.addEventListener("change", arrange);
 direction.addEventListener("click", () => {
@@ -135,18 +177,23 @@ direction.addEventListener("click", () => {
   direction.setAttribute("aria-label", ascending ? "Ascending" : "Descending");
   arrange();
 });
+earlier.addEventListener("click", () => {
+  const place = first - 1;
+  drawFrom(Math.max(first - STEP, 0));
+  moveTo(place);
+});
 gallery.addEventListener("click", (event) => {
   const card = event.target.closest("article");
-  if (card) openCard(card);
+  if (card) open(shown.indexOf(rows[card.dataset.index]));
 });
 gallery.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target.matches("article")) openCard(event.target);
+  if (event.key !== "Enter" || !event.target.matches("article")) return;
+  event.preventDefault(); // or it would press the button that has the focus next
+  open(at);
 });
 view.addEventListener("click", (event) => { if (event.target === view) view.close(); });
-view.addEventListener("keydown", (event) => {
-  if (event.key === "ArrowLeft") turn(-1);
-  if (event.key === "ArrowRight") turn(1);
+view.addEventListener("close", () => {
+  view.after(bar);
+  moveTo(at);
+  marked?.focus({ preventScroll: true });
 });
-document.getElementById("previous").addEventListener("click", () => turn(-1));
-document.getElementById("next").addEventListener("click", () => turn(1));
-if (data) draw(STEP);

@@ -1,7 +1,8 @@
-"""report.html: a searchable and sortable gallery that opens from disk.
+"""report.html: a searchable and sortable gallery that opens from disk, and the place to go through masks.
 
 Up to `EMBEDDED` pictures everything is in the page itself. With more, the page holds a line of numbers a picture, draws
-cards as they are scrolled to, and shows the thumbnails that lie beside it.
+cards as they are scrolled to, and shows the thumbnails that lie beside it. report.js is the gallery, review.js what is
+decided about its pictures: kept by the browser, saved as review.csv.
 
 The page needs no network and allows itself none (its Content-Security-Policy lets in nothing but its own style, its own
 script and pictures that are embedded or lie beside it). Whatever comes from a file's name is escaped.
@@ -24,6 +25,15 @@ from iem_jax.output.writer import PATTERNS
 
 COLUMNS = {"confidence": "confidence", "inp_error": "InpError", "iou": "IoU", "dice": "DICE", "accuracy": "accuracy"}
 LINKED = {"mask": "masks", "cut-out": "cutouts", "overlay": "overlays", "panel": "panels"}
+DECISIONS = (
+    '<select id="decision" aria-label="Show decision"><option value="">every decision</option>'
+    '<option>undecided</option><option value="accept">accepted</option><option value="invert">inside out</option>'
+    '<option value="reject">rejected</option></select>'
+)
+FILES = (
+    '<button type="button" id="save">save review.csv</button><button type="button" id="load">load</button>'
+    '<input type="file" id="loaded" accept=".csv,text/csv" aria-label="review.csv" hidden>'
+)
 EMBEDDED = 1000  # pictures; a page of more is too large to load
 SHOWN = 3  # numbers on a card
 
@@ -39,7 +49,7 @@ class Overview(NamedTuple):
 
 
 def report_chunks(
-    folder: Path, rows: Iterable[Row], problems: Mapping[str, str], summary: Mapping[str, Any]
+    folder: Path, rows: Iterable[Row], problems: Mapping[str, str], summary: Mapping[str, Any], run: str = ""
 ) -> Iterator[str]:
     """Yield the page piece by piece.
 
@@ -48,11 +58,15 @@ def report_chunks(
       rows: of metrics.csv; gone through twice.
       problems: by name.
       summary: what is said above the gallery, by label.
+      run: identifies the run's settings; decisions about the masks of another run are not taken for this one's.
     """
     overview = _look_over(rows)
     is_large = overview.number > EMBEDDED
     parts = importlib.resources.files("iem_jax.output")
-    style, script = (parts.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
+    style, gallery, review, controls = (
+        parts.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js", "review.js", "review.html")
+    )
+    script = gallery + review
     pictures = "data: file: 'self'" if is_large else "data:"
     policy = f"default-src 'none'; img-src {pictures}; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     yield (
@@ -62,26 +76,18 @@ def report_chunks(
         f"<title>Masks by IEM</title>\n<style>{style}</style></head>\n<body>\n"
     )
     yield _head(overview, summary)
+    yield '<button type="button" id="earlier" hidden>earlier pictures</button>\n'
+    yield f'<main id="gallery" data-run="{_text(run)}">\n'
     kinds = [kind for kind in PATTERNS if (folder / kind).is_dir()]
     if is_large:
-        yield '<main id="gallery"></main>\n'
+        yield "</main>\n"
         yield from _data(folder, kinds, rows, problems)
     else:
-        yield '<main id="gallery">\n'
         for index, row in enumerate(rows):
             yield _card(folder, kinds, index, row, problems.get(row["name"], ""))
         yield "</main>\n"
-    yield f'<p id="none" hidden>No picture matches.</p><p id="more"></p>\n{_DIALOG}<script>{script}</script>\n'
+    yield f'<p id="none" hidden>No picture matches.</p><p id="more"></p>\n{controls}<script>{script}</script>\n'
     yield "</body></html>\n"
-
-
-_DIALOG = """<dialog id="view" aria-labelledby="view-name">
-<form method="dialog"><h2 id="view-name"></h2><button aria-label="Close">&#10005;</button></form>
-<div id="view-body"></div>
-<nav><button type="button" id="previous">&#8592; previous</button>
-<button type="button" id="next">next &#8594;</button></nav>
-</dialog>
-"""
 
 
 def _digest(text: str) -> str:
@@ -104,23 +110,24 @@ def _head(overview: Overview, summary: Mapping[str, Any]) -> str:
     statuses = "".join(f"<option>{html.escape(status)}</option>" for status in overview.statuses)
     facts = "".join(f"<div><dt>{_text(key)}</dt><dd>{_text(value)}</dd></div>" for key, value in summary.items())
     return (
-        f'<header><h1>Masks by IEM</h1><dl class="facts">{facts}</dl><div class="tools">'
-        '<input id="search" type="search" placeholder="Search names" aria-label="Search names">'
+        f'<header><div class="tools"><h1>Masks by IEM</h1>{FILES}</div><dl class="facts">{facts}</dl>'
+        '<div class="tools"><input id="search" type="search" placeholder="Search names" aria-label="Search names">'
         '<select id="status" aria-label="Show status"><option value="">every status</option>'
         f'{statuses}</select><label>confidence up to <input id="confidence" type="number" min="0" max="1" step="0.05">'
         f'</label><label>sort by <select id="sort"><option value="">order of the run</option>{options}'
         '</select></label><button type="button" id="direction" aria-label="Ascending">&#8593;</button>'
-        f'<output id="count">{overview.number} of {overview.number}</output></div></header>\n'
+        f'{DECISIONS}<output id="count">{overview.number} of {overview.number}</output></div></header>\n'
     )
 
 
 def _card(folder: Path, kinds: list[str], index: int, row: Row, problem: str) -> str:
-    name, status = _text(row["name"]), _text(row["status"])
+    name, status, path = _text(row["name"]), _text(row["status"]), quote(os.fsencode(row["name"]))
     numbers = _numbers(row)
     data = "".join(f' data-{key.replace("_", "-")}="{value:.6g}"' for key, value in numbers.items())
     shown = " ".join(f"<span>{COLUMNS[key]} <b>{value:.3f}</b></span>" for key, value in list(numbers.items())[:SHOWN])
     return (
-        f'<article tabindex="0" role="button" data-index="{index}" data-name="{name}" data-status="{status}"{data}>'
+        f'<article tabindex="-1" role="button" data-index="{index}" data-name="{name}" data-path="{path}" '
+        f'data-status="{status}"{data}>'
         f'{_picture(folder, row["name"])}<h3 title="{name}">{name}</h3>'
         f'<p><em class="{status}">{status}</em> {shown}</p>'
         f"{f'<small>{_text(problem)}</small>' if problem else ''}"

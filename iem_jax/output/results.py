@@ -95,34 +95,31 @@ def from_record(record: Mapping[str, Any], curve: Curve | None) -> Result:
     Raises:
       KeyError, TypeError, ValueError: it made no such record.
     """
-    result = check_record(record, curve is not None)
+    check_record(record, curve is not None)
+    values = (record["name"], record["status"], record.get("problem", ""), record.get("confidence"))
     if curve is None:
-        return result
+        return Result(*values)
     inp_error, area, overlap = unpack_curve(curve)
     counts = (0, 0) if overlap is None else (record.get("truth_area", 0), record.get("pixels", 0))
-    return Result(
-        result.name, result.status, result.problem, result.confidence, inp_error, area, overlap, counts[0], counts[1]
-    )
+    return Result(*values, inp_error, area, overlap, *counts)
 
 
-def check_record(record: Mapping[str, Any], is_measured: bool) -> Result:
-    """Return what a record says by itself; `is_measured` if there is a curve.
+def check_record(record: Mapping[str, Any], is_measured: bool) -> None:
+    """Check what a record says by itself; `is_measured` if there is a curve.
 
     Raises:
       KeyError, TypeError, ValueError: `to_record` made no such record.
     """
-    name, status, problem = texts = (record["name"], record["status"], record.get("problem", ""))
-    numbers = [record.get("truth_area", 0), record.get("pixels", 0)]
-    confidence = record.get("confidence")
-    if not all(isinstance(text, str) for text in texts) or status not in KNOWN:
+    status, confidence = record["status"], record.get("confidence")
+    if type(record["name"]) is not str or type(record.get("problem", "")) is not str or status not in KNOWN:
         raise TypeError("names and statuses are texts")
-    if not all(type(number) is int and 0 <= number < 2**53 for number in numbers):
-        raise TypeError("pixels are counted in integers")
-    if confidence is not None and (not isinstance(confidence, int | float) or isinstance(confidence, bool)):
+    for number in (record.get("truth_area", 0), record.get("pixels", 0)):
+        if type(number) is not int or not 0 <= number < 2**53:
+            raise TypeError("pixels are counted in integers")
+    if confidence is not None and type(confidence) is not float:
         raise TypeError("a confidence is a number")
     if is_measured == (status == FAILED):
         raise ValueError("all pictures but those that failed have curves")
-    return Result(name, status, problem, None if confidence is None else float(confidence))
 
 
 def metrics_rows(results: Iterable[Result]) -> Iterator[dict[str, Any]]:

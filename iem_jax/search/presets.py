@@ -56,4 +56,5 @@ def segment_best(
     if batch["image"].shape[3] != 3:
         raise UsageError(f"`images` must have three channels, sRGB, for a preset, got {batch['image'].shape[3]}.")
     settings = SEARCHES[preset]
-    return segment_batch(batch, settings, search, chunk_size=chunk_size, devices=devices, weight=WEIGHT)
+    shared: Any = {"chunk_size": chunk_size, "devices": devices}
+    return segment_batch(batch, settings, search, weight=WEIGHT, quicker=True, **shared)

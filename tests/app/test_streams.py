@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,11 @@ def test_process_1_of_a_container_hears_sigterm(many, tmp_path):
     assert errors.splitlines()[-1].endswith("the same command goes on from there.")
 
 
+def has_handler(process: int, number: int) -> bool:
+    found = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{process}/status").read_text())
+    return bool(int(found[0], 16) >> number - 1 & 1)
+
+
 PATHS = ["output_dir", "images", "masks", "dataset_path", "cache_dir", "profile_dir", "refine_checkpoint"]
 
 
@@ -162,18 +168,30 @@ def test_the_first_argument_too(monkeypatch, tmp_path):
         check_run_config(parse(["run.py", ""])[0])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_are_heard_while_packages_are_imported(number):
+def entries() -> dict[str, list[str]]:
+    """The ways to start the command, the console script as pip writes it."""
+    script = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["iem-jax"]
+    module, _, function = script.partition(":")
+    code = f"import sys; from {module} import {function}; sys.exit({function}())"
+    return {"run.py": ["run.py"], "iem-jax": ["-c", code], "python -m iem_jax": ["-m", "iem_jax"]}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("entry", entries().values(), ids=entries().keys())
+def test_signals_are_heard_while_packages_are_imported(entry, number):
     """By their handlers: process 1 of a container ignores what has none."""
     before = signal.signal(number, signal.SIG_DFL)  # jobs in the background may ignore Ctrl-C, and so would the run
     try:
         run = subprocess.Popen(
-            [sys.executable, "run.py", "--help"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, *entry, "--help"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
     finally:
         signal.signal(number, before or signal.SIG_DFL)
-    while not int(re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{run.pid}/status").read_text())[0], 16) >> 14 & 1:
-        time.sleep(0.005)  # until SIGTERM has a handler
-    run.send_signal(number)
-    assert run.communicate(timeout=60) == (b"", b"")
+    with run:
+        while not has_handler(run.pid, signal.SIGTERM):
+            time.sleep(0.005)
+        assert "jaxlib" not in Path(f"/proc/{run.pid}/maps").read_text()
+        time.sleep(0.02)  # for the handlers that are set after that one
+        run.send_signal(number)
+        assert run.communicate(timeout=60) == (b"", b"")
     assert run.returncode == 128 + number

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import zlib
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def test_forged_fields_of_a_true_record(pictures, output, whole, changes):
     (output / "manifest.jsonl").write_bytes(b"".join([lines[0], forge(record | changes), *lines[2:]]))
     assert run_pipeline(settings(pictures, output)) == 0
     assert comparable(output) == whole
+
+
+def test_names_with_the_same_checksum(pictures, tmp_path, monkeypatch, capsys):
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in "ab":  # the same picture, so that only the name tells them apart
+        shutil.copy2(min(pictures.iterdir()), folder / f"{name}.png")
+    assert run_pipeline(settings(folder, output)) == 0
+    before = comparable(output)
+    monkeypatch.setattr("iem_jax.output.manifest._key", lambda name: 7)
+    assert run_pipeline(settings(folder, output, quiet=False)) == 0
+    assert "1 pictures were done before" in capsys.readouterr().err
+    assert comparable(output) == before
 
 
 @pytest.mark.parametrize(

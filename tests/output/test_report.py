@@ -2,13 +2,8 @@
 
 import html.parser
 import json
-import os
 import re
-import shutil
-import subprocess
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -90,60 +85,6 @@ def test_nothing_but_the_pictures_is_different_from_run_to_run(tmp_path):
     assert write_report(tmp_path).read_bytes() == write_report(tmp_path).read_bytes()
 
 
-class Browser:
-    """Headless Chromium, driven by the WebDriver protocol."""
-
-    def __init__(self, port: int):
-        self._root = f"http://127.0.0.1:{port}"
-        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,900"]
-        options = {"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}}
-        session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": options}})
-        self._root += f"/session/{session['sessionId']}"
-
-    def call(self, method: str, path: str, body: dict | None = None):
-        data = json.dumps(body or {}).encode() if method == "POST" else None
-        request = urllib.request.Request(self._root + path, data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)["value"]
-
-    def run(self, script: str):
-        return self.call("POST", "/execute/sync", {"script": f"return {script}", "args": []})
-
-    def find(self, selector: str) -> str:
-        found = self.call("POST", "/element", {"using": "css selector", "value": selector})
-        return next(iter(found.values()))
-
-    def click(self, selector: str) -> None:
-        self.call("POST", f"/element/{self.find(selector)}/click")
-
-    def type(self, selector: str, text: str) -> None:
-        self.call("POST", f"/element/{self.find(selector)}/value", {"text": text})
-
-    def names(self) -> list[str]:
-        return self.run("[...document.querySelectorAll('article')].filter(x => !x.hidden).map(x => x.dataset.name)")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    driver = shutil.which("chromedriver")
-    if driver is None or shutil.which("chromium") is None:
-        pytest.skip("chromium and chromium-driver are not installed (Debian packages)")
-    port = 20_000 + os.getpid() % 20_000
-    with subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        for _ in range(200):
-            try:
-                browser = Browser(port)
-                break
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.1)
-        else:
-            process.kill()
-            pytest.skip("chromedriver does not start")
-        yield browser
-        browser.call("DELETE", "")
-        process.terminate()
-
-
 @pytest.fixture
 def page(browser, tmp_path):
     browser.call("POST", "/url", {"url": write_report(tmp_path).as_uri()})
@@ -201,11 +142,12 @@ def test_evil_name_does_no_harm_and_nothing_is_logged(page):
 
 @pytest.mark.parametrize("width", [390, 1200])
 def test_nothing_sticks_out(page, width):
-    page.call("POST", "/window/rect", {"width": width, "height": 900})
+    page.resize(width, 900)
+    assert page.run("window.innerWidth") == width
     assert page.run("document.documentElement.scrollWidth <= window.innerWidth")
     columns = page.run("getComputedStyle(document.querySelector('main')).gridTemplateColumns.split(' ').length")
     assert columns >= 2
-    page.call("POST", "/window/rect", {"width": 1200, "height": 900})
+    page.resize(1200, 900)
 
 
 def test_stays_quick_with_a_thousand_pictures(browser, tmp_path):
