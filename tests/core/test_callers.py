@@ -145,6 +145,26 @@ def test_export_of_any_batch():
         np.testing.assert_array_equal(found.mask, segment(pictures, CONFIG).mask)
 
 
+@pytest.mark.slow
+def test_exported_program_in_a_new_process(tmp_path: Path):
+    """As docs/jax.md says: `Segmentation` is imported first, and with it what an `IEMConfig` is."""
+    pictures = make_batch()[0]
+    path = tmp_path / "segment.bin"
+    path.write_bytes(jax.export.export(jax.jit(segment))(pictures, CONFIG).serialize())
+    np.save(tmp_path / "pictures.npy", pictures)
+    program = f"""
+from iem_jax import Segmentation
+import jax, numpy as np
+again = jax.export.deserialize(bytearray(open({str(path)!r}, "rb").read()))
+from iem_jax import IEMConfig
+found = again.call(np.load({str(tmp_path / "pictures.npy")!r}), IEMConfig(sigma=2.0, kernel_size=5, iters=6))
+assert isinstance(found, Segmentation)
+np.save({str(tmp_path / "masks.npy")!r}, found.mask)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+    np.testing.assert_array_equal(np.load(tmp_path / "masks.npy"), segment(pictures, CONFIG).mask)
+
+
 def test_chunk_is_that_of_the_platform_lowered_for():
     """Pictures of 128 x 128: one at a time for a CPU, 256 for a GPU, wherever the program is made."""
     shape = jax.ShapeDtypeStruct((512, 128, 128, 3), np.uint8)
