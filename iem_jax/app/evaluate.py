@@ -18,7 +18,7 @@ from iem_jax.output.writer import OutputError, Writer
 
 SAME = ("dataset", "split", "images")  # settings by which runs are about the same pictures
 SQUARE = ("size", "fit", "resolution")  # with these the same, ground truths must be the same to the pixel
-NOT_WITH = ("dataset_path", "images", "refine", "refine_checkpoint", "download", "export")
+NOT_WITH = ("dataset_path", "images", "refine", "refine_checkpoint", "download", "export", "apply_review")
 RULE = "`evaluate` must be runs on the same pictures"
 SHOWN = 5  # pictures that cannot be scored
 
