@@ -173,7 +173,7 @@ function saveReview() {
   make("a", { href: address, download: "review.csv" }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60000); // when the browser has surely taken it
   isSaved = true;
-  say(`${reviewable.length - undecided} decisions saved.`);
+  say(`${reviewable.length - undecided} decisions saved; run.py --apply_review=review.csv --output_dir=OUT applies them.`);
 }
 
 const ACTS = { undo, next: () => moveTo(at + 1), previous: () => moveTo(at - 1) };
