@@ -121,10 +121,10 @@ def check_divisible(name: str, length: int, scale_factor: int) -> None:
         raise UsageError(f"`{name}` must be divisible by `scale_factor`, got {length} and {scale_factor}.")
 
 
-def check_positive_integer(name: str, value: int) -> None:
-    """Check that `value` is an integer >= 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"`{name}` must be an integer >= 1, got {value}.")
+def check_positive_integer(name: str, value: Any) -> None:
+    """Check that `value` is an integer >= 1, Python's or NumPy's."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"`{name}` must be an integer >= 1, got {value!r}.")
 
 
 def check_plain_path(name: str, value: str | None) -> None:

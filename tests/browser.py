@@ -100,6 +100,9 @@ def open_browser() -> Iterator[Browser]:
         else:
             process.kill()
             pytest.skip("chromedriver does not start")
-        yield browser
-        browser.call("DELETE", "")
-        process.terminate()
+        try:
+            yield browser
+        finally:
+            with contextlib.suppress(OSError):
+                browser.call("DELETE", "")
+            process.terminate()

@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,9 @@ def test_readme_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     namespace: dict[str, object] = {"__name__": "readme"}
     for block in blocks:
         exec(compile(block, str(readme), "exec"), namespace)
+
+
+def test_metadata_for_a_package_index():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"authors", "classifiers", "description", "keywords", "license", "readme", "urls"} <= project.keys()
+    assert "Typing :: Typed" in project["classifiers"]

@@ -34,7 +34,7 @@ from iem_jax.app.interrupt import exit_status, listen, restore, stop
 from iem_jax.app.pipeline import run_pipeline
 from iem_jax.app.stages import run_stages
 from iem_jax.app.streams import lenient_streams, open_standard_streams
-from iem_jax.config import FEATURES, PRECISIONS, PRESETS, IEMConfig, UsageError
+from iem_jax.config import FEATURES, PRECISIONS, PRESETS, IEMConfig, UsageError, check_plain_path
 from iem_jax.data.fit import FITS
 from iem_jax.data.truths import ORIENTATIONS
 from iem_jax.finishing.judging import POLARITIES
@@ -77,7 +77,8 @@ _HELP = {
     "download": "Fetch a data set to dataset_path: flowers or cub.",
     "download_host": "Of --download: address of a mirror that has the archives by their names.",
     "download_accept": "Of --download: an MD5 sum that is taken for the known one.",
-    "export": "Files for labelling and training: coco, yolo; commas between. Of a finished run with output_dir alone.",
+    "export": "Files for labelling and training, commas between; with output_dir alone those of a finished run.",
+    "apply_review": "The review.csv of report.html: turn masks inside out, remove rejected ones.",
     "category": "Of --export: what all objects are called; default: object.",
     "min_confidence": "Of --export: leave masks of less confidence out.",
     "only": "Of --export: masks of this status alone.",
@@ -118,7 +119,7 @@ _NEEDS = {
     **{"boundary": "evaluate", "download_host": "download", "download_accept": "download"},
     **dict.fromkeys(("category", "min_confidence", "only", "polygons"), "export"),
 }
-_TEXTS = ("evaluate", "download", "download_host", "download_accept", "export", "category", "only")
+_TEXTS = ("evaluate", "download", "download_host", "download_accept", "export", "apply_review", "category", "only")
 # Of flags whose default does not say:
 _KINDS: dict[str, type] = {"devices": int, "limit": int, "min_confidence": float} | dict.fromkeys(_TEXTS, str)
 
@@ -176,7 +177,9 @@ def read_flags(arguments: Sequence[str]) -> dict[str, Any]:
         raise UsageError(f"There must be at most one data set or `images`, got also {rest[-1]!r}.")
     if rest:
         values["dataset_path"] = rest[0]
-    values |= {name: os.path.expanduser(values[name]) for name in PATHS if values[name] is not None}
+    for name in PATHS:
+        check_plain_path(name, values[name])
+        values[name] = values[name] and os.path.expanduser(values[name])
     if values["preset"] is None and any(parser[name].present for name in _IEM if name != "size"):
         values["preset"] = "paper"  # whoever sets what the paper's algorithm does wants it, be it to the default
     return values
@@ -216,13 +219,13 @@ def _parse_refine(values: Mapping[str, Any]) -> RefineConfig | None:
 def _read_export(
     values: Mapping[str, Any], config: RunConfig, refine: RefineConfig | None
 ) -> Callable[[SourceConfig | None], int] | None:
-    """Return what exports the masks of the run when it is finished; None if nothing is to be exported."""
-    if values["export"] is None:
+    """Return what exports or reviews the masks of the run when it is finished; None if nothing is to be done."""
+    if values["export"] is None and values["apply_review"] is None:
         return None
-    from iem_jax.app.export import read_request, run_export
+    from iem_jax.app.export import read_request, run_request
 
     request = read_request(values, config, refine is not None)
-    return lambda source: run_export(request, source)
+    return lambda source: run_request(request, source)
 
 
 def _set_up_jax(computing: ComputingConfig) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iem_jax.app.config import PATHS
 from iem_jax.app.scored import score_masks_of, score_run
-from iem_jax.config import UsageError, check_plain_path
+from iem_jax.config import UsageError
 from iem_jax.data.names import printable
 from iem_jax.evaluation.published import PUBLISHED
 from iem_jax.evaluation.table import Row, table_rows
@@ -19,7 +18,7 @@ from iem_jax.output.writer import OutputError, Writer
 
 SAME = ("dataset", "split", "images")  # settings by which runs are about the same pictures
 SQUARE = ("size", "fit", "resolution")  # with these the same, ground truths must be the same to the pixel
-NOT_WITH = ("dataset_path", "images", "refine", "refine_checkpoint", "download", "export")
+NOT_WITH = ("dataset_path", "images", "refine", "refine_checkpoint", "download", "export", "apply_review")
 RULE = "`evaluate` must be runs on the same pictures"
 SHOWN = 5  # pictures that cannot be scored
 
@@ -70,8 +69,6 @@ def _read_request(values: Mapping[str, Any]) -> Request:
     for name in NOT_WITH:
         if values[name]:
             raise UsageError(f"`evaluate` is about what was segmented before: leave `{name}` out, got {values[name]}.")
-    for name in PATHS:
-        check_plain_path(name, values[name])
     sources = [os.path.expanduser(source.strip()) for source in values["evaluate"].split(",")]
     if not all(sources):
         raise UsageError(f"`evaluate` must be folders with commas between them, got {values['evaluate']!r}.")

@@ -1,4 +1,4 @@
-"""`--export`: what programs for labelling and training read, from the masks of a finished run; `--apply_review`."""
+"""What is done with the masks of a finished run: `--apply_review`, then `--export` for labelling and training."""
 
 import collections
 import importlib
@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 from iem_jax.app.config import RunConfig, SourceConfig, fill_in, flatten
 from iem_jax.app.pipeline import say
 from iem_jax.app.progress import stamp
+from iem_jax.app.review import REJECT, apply_review, read_review
 from iem_jax.app.source import list_samples, source_of
-from iem_jax.config import UsageError
+from iem_jax.config import UsageError, check_plain_path
 from iem_jax.data.lists import STANDARD_INPUT
 from iem_jax.data.names import printable
 from iem_jax.data.sample import Sample
 from iem_jax.data.samples import Samples
 from iem_jax.output.finished import is_run, read_settings
+from iem_jax.output.formats import FORMATS
 from iem_jax.output.formats.ledger import Ledger
 from iem_jax.output.formats.rows import FOLDER, Options, Row, Rows
 from iem_jax.output.manifest import Manifest
@@ -25,14 +27,15 @@ from iem_jax.output.opening import open_manifest
 from iem_jax.output.writer import PATTERNS, OutputError, Writer
 from iem_jax.segmenter.found import FAILED, VALID
 
-FORMATS = ("coco", "yolo")
 CATEGORY = "object"
+NO_FILES = ("lsun_car",)  # data sets whose pictures lie in a database
 FREE = ("output_dir", "quiet")  # flags that an export of a finished run may have, too
 
 
 class Request(NamedTuple):
-    """What is to be exported."""
+    """What is to be done."""
 
+    review: Path | None
     formats: tuple[str, ...]
     category: str
     polygons: bool
@@ -53,9 +56,10 @@ def read_request(values: Mapping[str, Any], config: RunConfig, is_training: bool
     Raises:
       UsageError: a flag breaks its rule, or the run cannot be exported.
     """
+    flag = "export" if values["export"] is not None else "apply_review"
     if config.output.output_dir is None:
-        raise UsageError("`export` needs an `output_dir`, that of the run whose masks it exports.")
-    formats = tuple(name.strip() for name in values["export"].split(","))
+        raise UsageError(f"`{flag}` needs an `output_dir`, that of the run whose masks it is about.")
+    formats = () if values["export"] is None else tuple(name.strip() for name in values["export"].split(","))
     if len(set(formats)) < len(formats) or not set(formats) <= set(FORMATS):
         raise UsageError(f"`export` must be some of {','.join(FORMATS)}, each once, got {values['export']!r}.")
     least = values["min_confidence"] or 0.0
@@ -64,24 +68,29 @@ def read_request(values: Mapping[str, Any], config: RunConfig, is_training: bool
     category = CATEGORY if values["category"] is None else values["category"]
     if not category.strip() or not category.isprintable() or set(category) & set(":#") or category == "background":
         raise UsageError(f"`category` must be a printable name without : and #, not background, got {category!r}.")
-    _check_run(config, is_training)
+    check_plain_path("apply_review", values["apply_review"])
+    review = None if values["apply_review"] is None else Path(os.path.expanduser(values["apply_review"]))
+    _check_run(flag, config, is_training)
     statuses = VALID if values["only"] is None else (values["only"],)
     folder = Path(config.output.output_dir)
-    return Request(formats, category, values["polygons"], statuses, least, folder, config.output.quiet)
+    return Request(review, formats, category, values["polygons"], statuses, least, folder, config.output.quiet)
 
 
-def _check_run(config: RunConfig, is_training: bool) -> None:
+def _check_run(flag: str, config: RunConfig, is_training: bool) -> None:
     """Check, before anything is computed, that the run can be exported."""
     source = config.source
     if source.is_demo:
         usual = flatten(RunConfig())
         for name, value in {"refine": is_training, **flatten(config)}.items():
             if value != usual.get(name, False) and name not in FREE:
-                raise UsageError(f"`export` of a finished run segments nothing: leave `{name}` out, or give `images`.")
+                raise UsageError(f"`{flag}` of a finished run segments nothing: leave `{name}` out, or give `images`.")
         return
-    _check_resolution(str(fill_in(config).fitting.resolution))
+    if flag == "export":
+        _check_resolution(str(fill_in(config).fitting.resolution))
+        if source.dataset in NO_FILES:
+            raise UsageError(f"`export` needs pictures that are files, those of `dataset` {source.dataset} are none.")
     if source.images == STANDARD_INPUT:
-        raise UsageError("`export` needs pictures that can be listed again, got - for `images`: give a file of paths.")
+        raise UsageError(f"`{flag}` needs pictures that can be listed again, got - for `images`: give a file of paths.")
 
 
 def _check_resolution(resolution: str) -> None:
@@ -92,8 +101,8 @@ def _check_resolution(resolution: str) -> None:
         )
 
 
-def run_export(request: Request, source: SourceConfig | None = None) -> int:
-    """Export the masks that are in the output folder.
+def run_request(request: Request, source: SourceConfig | None = None) -> int:
+    """Apply a review to the masks that are in the output folder, and export them.
 
     Args:
       request: of `read_request`.
@@ -105,23 +114,31 @@ def run_export(request: Request, source: SourceConfig | None = None) -> int:
     Raises:
       UsageError: there is no run in the folder, or its pictures can no longer be listed.
     """
-    if not is_run(request.folder):
-        raise UsageError(f"`export` needs the folder of a run, {request.folder} holds none: give `images`, too.")
-    settings = read_settings(request.folder)
-    _check_resolution(settings["resolution"])
+    folder = request.folder
+    if not is_run(folder):
+        raise UsageError(f"`output_dir` must be the folder of a run, {folder} holds none: give `images`, too.")
+    settings = read_settings(folder)
+    if request.formats:
+        _check_resolution(settings["resolution"])
+    decisions = None if request.review is None else read_review(request.review)
     source = source_of(settings) if source is None else source
-    samples = list_samples(source, str(request.folder))
+    samples = list_samples(source, str(folder))
     names = samples.names if isinstance(samples, Samples) else [sample.name for sample in samples]
-    writer = Writer(request.folder)
+    root = _root_of(source, samples) if request.formats else folder
+    model = f"iem_jax {settings['iem_jax']} {settings['preset']}"
+    tell = (lambda text: None) if request.quiet else say
+    writer, status = Writer(folder), 0
     with warnings.catch_warnings(), open_manifest(writer, settings, names) as manifest:
         warnings.filterwarnings("ignore", module="PIL")  # of large masks, which were ours to write
-        found = Export(request, samples, manifest, _root_of(source, samples))
-        model = f"iem_jax {settings['iem_jax']} {settings['preset']}"
         try:
-            return found.write(writer, model, (lambda text: None) if request.quiet else say)
+            if decisions is not None:
+                status = apply_review(decisions, writer, manifest, names, tell)
+            if request.formats:
+                status |= Export(request, samples, manifest, root).write(writer, model, tell)
         except OutputError as error:
-            say(f"{error}; the files written so far are whole.")
+            say(f"{error}; the files written so far are whole, and the same command goes on from there.")
             return 1
+    return status
 
 
 class Export:
@@ -167,26 +184,23 @@ class Export:
             return "failed"
         if record.get("source") != stamp(sample):
             return "changed since"
+        if record.get("review") == REJECT:
+            return "rejected"
         mask = self._request.folder / PATTERNS["masks"].format(sample.name)
         if not mask.is_file():
             return "without their masks"
-        if record["status"] not in self._request.statuses:
-            return str(record["status"])
-        if record["confidence"] < self._request.min_confidence:
-            return f"under confidence {self._request.min_confidence:g}"
+        if "review" not in record:  # nobody has looked at it
+            if record["status"] not in self._request.statuses:
+                return str(record["status"])
+            if record["confidence"] < self._request.min_confidence:
+                return f"under confidence {self._request.min_confidence:g}"
         picture = Path(os.path.abspath(sample.image_path))
         file_name = os.path.relpath(picture, self._root).replace(os.sep, "/")
         return Row(sample.name, file_name, picture, mask, record["confidence"], record["status"])
 
 
 def _root_of(source: SourceConfig, samples: Sequence[Sample]) -> Path:
-    """Return the folder of the pictures: the one that was given, or the deepest that holds them all.
-
-    Raises:
-      UsageError: the pictures are no files.
-    """
-    if not isinstance(samples[0].image_path, str | os.PathLike):
-        raise UsageError(f"`export` needs pictures that are files, those of `dataset` {source.dataset} are none.")
+    """Return the folder of the pictures: the one that was given, or the deepest that holds them all."""
     given = source.dataset_path or source.images
     if given is not None and os.path.isdir(given):
         return Path(os.path.abspath(given))

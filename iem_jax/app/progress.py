@@ -10,6 +10,7 @@ import numpy as np
 
 import iem_jax
 from iem_jax.app.config import PRODUCTS, RunConfig
+from iem_jax.app.review import INVERT, REJECT
 from iem_jax.core.arrays import Device
 from iem_jax.data.loader import Loaded
 from iem_jax.data.sample import Sample
@@ -103,7 +104,9 @@ class Output:
           OutputError: this or an earlier picture cannot be written.
         """
         if self._target is not None:
-            self.queue.submit(_write, self._target.products, number, result, item, judged, before)
+            earlier = self._target.manifest.record(number) or {}
+            review = earlier.get("review") if earlier.get("source") == before else None
+            self.queue.submit(_write, self._target.products, number, result, item, judged, before, review)
 
     @property
     def others(self) -> int:
@@ -146,7 +149,9 @@ class Output:
             check_record(record, "curve" in record)
         except (KeyError, TypeError, ValueError):
             return False
-        return record.get("source") == stamp(sample) and target.products.are_whole(sample.name, record.get("files"))
+        if record.get("source") != stamp(sample):
+            return False
+        return record.get("review") == REJECT or target.products.are_whole(sample.name, record.get("files"))
 
 
 @contextlib.contextmanager
@@ -199,13 +204,19 @@ def _stamp(path: str | os.PathLike[str] | None) -> list[int] | None:
 
 
 def _write(
-    products: Products, number: int, result: Result, item: Loaded, judged: Judged | None, before: Stamp
+    products: Products,
+    number: int,
+    result: Result,
+    item: Loaded,
+    judged: Judged | None,
+    before: Stamp,
+    review: str | None,
 ) -> Written:
-    files, problem = ({}, "") if judged is None else products.write(item, np.asarray(judged.mask))
+    files, problem = ({}, "") if judged is None else products.write(item, np.asarray(judged.mask), review == INVERT)
     if stamp(item.sample) != before:
         problem = CHANGED
     if problem:
         result = dataclasses.replace(result, problem=problem)
     record, curve = to_record(result)
-    record |= {"source": before, "files": files}
+    record |= {"source": before, "files": files} | ({"review": review} if review and problem != CHANGED else {})
     return Written(number, record | ({"pending": problem} if problem else {}), curve)

@@ -79,7 +79,8 @@ def segment(
       ground_truths: (B, H, W), true for foreground; only counted, in `info.overlap` after each iteration.
       initial_masks: (B, H, W), where the search starts; by default the centred square.
       valid: (B, H, W), true for the picture's own pixels where it was padded; the others belong to neither side.
-      early_finish: stop working on a picture whose mask repeats itself; the result is the same.
+      early_finish: stop working on a picture whose mask repeats itself; the result is the same. False for derivatives
+        backwards, of `info.inp_error`; `run`, `objective` and `inpaint` have them, too.
       chunk_size: pictures computed side by side; by default what suits the device.
       devices: devices among which to share the batch; by default the one where JAX computes.
 
@@ -89,21 +90,32 @@ def segment(
     Raises:
       UsageError: shapes, dtypes, values or settings that cannot work.
     """
-    batch = make_batch(image=images, ground_truth=ground_truths, initial_mask=initial_masks, valid=valid)
+    batch = make_batch(images, ground_truths=ground_truths, initial_masks=initial_masks, valid=valid)
     config = as_settings(config, batch["image"], np.float32)
     _check_settings(batch["image"].shape, config)
     segment_one = _segment_until_settled if early_finish else _segment_to_the_end
     return segment_batch(batch, config, segment_one, chunk_size=chunk_size, devices=devices)
 
 
-def make_batch(**values: Any) -> dict[str, Any]:
-    """Return the arrays of a batch, checked; `image` is (B, H, W, C), the others, if not None, (B, H, W).
+def make_batch(images: Any, **masks: Any) -> dict[str, Any]:
+    """Return the arrays of a batch, checked, under the names that they have for one picture.
+
+    Args:
+      images: (B, H, W, C).
+      **masks: (B, H, W), or None.
 
     Raises:
       UsageError: shapes, dtypes or values that cannot work.
     """
-    batch = {name: as_array(value, name) for name, value in values.items() if value is not None}
-    _check_batch(batch)
+    batch = {"image": as_array(images)}
+    check_pictures(batch["image"], "images", "(B, H, W, C)")
+    _check_range(batch["image"])
+    for name, value in masks.items():
+        if value is None:
+            continue
+        batch[name.removesuffix("s")] = array = as_array(value, name)
+        if array.shape != batch["image"].shape[:3]:
+            raise UsageError(f"`{name}` must have shape {batch['image'].shape[:3]}, as `images`, got {array.shape}.")
     return batch
 
 
@@ -270,12 +282,7 @@ def _check_settings(shape: tuple[Any, ...], config: IEMConfig) -> None:
         raise UsageError(f"`images` must have three channels, sRGB, for `features` {config.features}, got {shape[3]}.")
 
 
-def _check_batch(batch: dict[str, Any]) -> None:
-    images = batch["image"]
-    check_pictures(images, "images", "(B, H, W, C)")
-    for name, value in batch.items():
-        if name != "image" and value.shape != images.shape[:3]:
-            raise UsageError(f"`{name}` must have shape {images.shape[:3]}, as `images`, got {value.shape}.")
+def _check_range(images: np.ndarray | jax.Array) -> None:
     if images.dtype == np.uint8 or is_traced(images):
         return
     is_in_range = (abs(images) <= 1).all() if isinstance(images, np.ndarray) else jax.device_get(_in_range(images))

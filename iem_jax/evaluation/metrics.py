@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Shaped
 
 from iem_jax.config import UsageError
+from iem_jax.core.arrays import as_array
 
 SCORES = ("accuracy", "iou", "miou", "dice", "accuracy_fixed", "iou_fixed", "dice_fixed")
 
@@ -32,13 +33,11 @@ class Scores(NamedTuple):
 jax.export.register_namedtuple_serialization(Scores, serialized_name="iem_jax.Scores")
 
 
-def score_masks(
-    masks: Shaped[Array | np.ndarray, "*b h w"], ground_truths: Shaped[Array | np.ndarray, "*b h w"]
-) -> Scores:
+def score_masks(masks: Any, ground_truths: Any) -> Scores:
     """Score masks against ground truths.
 
     Args:
-      masks: (..., H, W), true or non-zero for foreground.
+      masks: (..., H, W), true or non-zero for foreground; arrays of any library.
       ground_truths: the same.
 
     Returns:
@@ -47,15 +46,15 @@ def score_masks(
     Raises:
       UsageError: the shapes differ.
     """
-    if np.shape(masks) != np.shape(ground_truths):
-        shapes = f"{np.shape(ground_truths)}, as `ground_truths`, got {np.shape(masks)}"
-        raise UsageError(f"`masks` must have shape {shapes}.")
+    masks, ground_truths = as_array(masks, "masks"), as_array(ground_truths, "ground_truths")
+    if masks.shape != ground_truths.shape:
+        raise UsageError(f"`masks` must have shape {ground_truths.shape}, as `ground_truths`, got {masks.shape}.")
     return _score(masks, ground_truths)
 
 
 @jax.jit
-def _score(masks: Shaped[Array, "*b h w"], ground_truths: Shaped[Array, "*b h w"]) -> Scores:
-    masks, truths = masks.astype(bool), ground_truths.astype(bool)
+def _score(masks: Shaped[Array | np.ndarray, "*b h w"], ground_truths: Shaped[Array | np.ndarray, "*b h w"]) -> Scores:
+    masks, truths = (jnp.asarray(x).astype(bool) for x in (masks, ground_truths))  # NumPy's, where jit is disabled
 
     def count(x: Array) -> Array:
         return jnp.sum(x, axis=(-2, -1), dtype=jnp.float32)

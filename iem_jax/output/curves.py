@@ -126,5 +126,6 @@ class Curves:
         Raises:
           OutputError: the file cannot be written.
         """
-        if not np.array_equal(rows, np.arange(self._appender.size // self._length)):
+        is_whole = np.array_equal(rows, np.arange(self._appender.size // self._length))
+        if not is_whole or not self._appender.is_there():
             writer.write(NAME, lambda file: file.writelines(self.read(int(row)).tobytes() for row in rows))

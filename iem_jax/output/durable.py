@@ -52,6 +52,7 @@ class Appender:
         Raises:
           OSError: it cannot be written.
         """
+        self._path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | BINARY, 0o666)
         self.size: int = os.fstat(self._descriptor).st_size
 
@@ -88,8 +89,21 @@ class Appender:
         self.size = size
 
     def sync(self) -> None:
-        """Return when all is on the disk."""
+        """Return when all is on the disk.
+
+        Raises:
+          OSError: it cannot be brought there, or the file has gone.
+        """
         os.fsync(self._descriptor)
+        if not self.is_there():
+            raise FileNotFoundError(errno.ENOENT, "it was moved or removed during the run", self._path)
+
+    def is_there(self) -> bool:
+        """Return whether the file still has its name."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
+        except OSError:
+            return False
 
 
 def write_all(descriptor: int, data: bytes) -> None:

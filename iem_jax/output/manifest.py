@@ -110,7 +110,7 @@ class Manifest:
             lines = [encode_line(record) for record in records]
             start = self._append(lines)
         except OSError as error:
-            raise OutputError(f"{self._writer.folder / NAME} cannot be written: {error.strerror}") from error
+            raise self._unwritten(error) from error
         self._offsets[list(numbers)] = start + np.cumsum([0, *map(len, lines[:-1])])
 
     def forget(self, number: int) -> None:
@@ -139,7 +139,7 @@ class Manifest:
         try:
             self._append([encode_line({"tables": self.tables})])
         except OSError as error:
-            raise OutputError(f"{self._writer.folder / NAME} cannot be written: {error.strerror}") from error
+            raise self._unwritten(error) from error
 
     def finish(self) -> None:
         """Bring records and curves into the order of the pictures, those of others behind them, without curves.
@@ -153,7 +153,8 @@ class Manifest:
         offsets = np.concatenate([self._offsets[kept], self._others])
         extra = [encode_line({"tables": self.tables})] if self.tables else []
         length = len(self._head) + sum(map(len, extra))
-        if not (np.diff(offsets) > 0).all() or self._size(offsets) + length != self._appender.size:
+        is_whole = (np.diff(offsets) > 0).all() and self._size(offsets) + length == self._appender.size
+        if not is_whole or not self._appender.is_there():
             self._writer.write(NAME, lambda file: file.writelines([self._head, *self._kept(offsets), *extra]))
 
     def _size(self, offsets: Int64[np.ndarray, " n"]) -> int:
@@ -168,6 +169,10 @@ class Manifest:
         for line in self._kept(offsets):
             with contextlib.suppress(ValueError):  # a damaged one
                 yield decode_line(line)
+
+    def _unwritten(self, error: OSError) -> OutputError:
+        self._writer.check_there()
+        return OutputError(f"{error.filename or self._writer.folder / NAME} cannot be written: {error.strerror}")
 
     def _append(self, lines: Sequence[bytes]) -> int:
         start = self._appender.append(b"".join(lines))

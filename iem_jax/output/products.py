@@ -78,8 +78,15 @@ class Products:
             for kind, written in files.items()
         )
 
-    def write(self, item: Loaded, found: Bool[np.ndarray, "h w"]) -> tuple[dict[str, Written], str]:
+    def write(
+        self, item: Loaded, found: Bool[np.ndarray, "h w"], is_turned: bool = False
+    ) -> tuple[dict[str, Written], str]:
         """Write all files of a picture.
+
+        Args:
+          item: the picture.
+          found: its mask, of the square.
+          is_turned: a review wants it inside out; thumbnails show what was found.
 
         Returns:
           What was written, and why some are missing, for instance because the picture has gone meanwhile, else "".
@@ -91,7 +98,7 @@ class Products:
         files: dict[str, Written] = {}
         with DECODING.share(width * height):
             try:
-                problem = self._write(item, np.asarray(found), files)
+                problem = self._write(item, np.asarray(found), is_turned, files)
             except OutputError:
                 raise
             except MemoryError:
@@ -100,7 +107,7 @@ class Products:
                 problem = f"files: {type(error).__name__}: {error}"
         return files, problem
 
-    def _write(self, item: Loaded, found: Bool[np.ndarray, "h w"], files: dict[str, Written]) -> str:
+    def _write(self, item: Loaded, found: Bool[np.ndarray, "h w"], is_turned: bool, files: dict[str, Written]) -> str:
         original, problem, name = Original(item), "", item.sample.name
         try:
             mask = self._restore(item, found, original)
@@ -110,13 +117,14 @@ class Products:
         written = mask
         if item.placement is not None and self._resolution == "model":
             written = cut(found, item.placement.box)
-        files["masks"] = self._writer.write_mask(name, written)
+        files["masks"] = self._writer.write_mask(name, ~written if is_turned else written)
         subject = Subject(item, found, original, mask)
+        turned = subject._replace(found=~found, mask=~mask) if is_turned else subject
         for kind, make in self._makers.items():
             if problem:
                 break
             try:
-                image = make(subject)
+                image = make(subject if kind == "thumbnails" else turned)
             except (ReadError, MemoryError) as error:
                 return f"{kind}: {str(error) or 'not enough memory'}"
             files[kind] = self._writer.write_image(PATTERNS[kind].format(name), image, kept=False)

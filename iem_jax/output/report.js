@@ -155,12 +155,21 @@ function fill() {
   const facts = Object.entries({ status: row.status, ...row.numbers }).map(([key, value]) =>
     make("div", {}, make("dt", { textContent: key.replace("_", " ") }), make("dd", { textContent: value })));
   const parts = [make("dl", {}, ...facts)];
-  if (row.picture) parts.unshift(make("div", { className: "halves" }, halfOf(row), halfOf(row)));
+  const overlay = overlayOf(row);
+  if (overlay && row.decision !== "invert") {
+    parts.unshift(make("img", { className: "whole", alt: "", src: overlay }), make("p", {}, "The mask as it is in overlays/"));
+  } else if (row.picture) parts.unshift(make("div", { className: "halves" }, halfOf(row), halfOf(row)));
   if (row.problem) parts.push(make("small", { textContent: row.problem }));
   const links = row.links.map(([label, href]) => make("a", { href, target: "_blank", rel: "noopener", textContent: label }));
   parts.push(make("p", { className: "links" }, ...links));
   document.getElementById("view-body").replaceChildren(...parts);
   show(view, row);
+  const next = overlayOf(shown[at + 1]);
+  if (next) new Image().src = next; // so that it is there at the next key
+}
+
+function overlayOf(row) {
+  return row?.links.find(([label]) => label === "overlay")?.[1];
 }
 
 function halfOf(row) {
@@ -186,10 +195,11 @@ gallery.addEventListener("click", (event) => {
   const card = event.target.closest("article");
   if (card) open(shown.indexOf(rows[card.dataset.index]));
 });
-gallery.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || !event.target.matches("article")) return;
-  event.preventDefault(); // or it would press the button that has the focus next
-  open(at);
+document.addEventListener("keydown", (event) => {
+  const isOnCard = event.target.matches("article");
+  if (!(event.key === "Enter" && (isOnCard || event.target === document.body)) && !(event.key === " " && isOnCard)) return;
+  event.preventDefault(); // or Enter would press the button that has the focus next
+  if (shown.length) open(at);
 });
 view.addEventListener("click", (event) => { if (event.target === view) view.close(); });
 view.addEventListener("close", () => {

@@ -62,12 +62,13 @@ def report_chunks(
     """
     overview = _look_over(rows)
     is_large = overview.number > EMBEDDED
+    kinds = [kind for kind in PATTERNS if (folder / kind).is_dir()]
     parts = importlib.resources.files("iem_jax.output")
     style, gallery, review, controls = (
         parts.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js", "review.js", "review.html")
     )
     script = gallery + review
-    pictures = "data: file: 'self'" if is_large else "data:"
+    pictures = "data: file: 'self'" if is_large or "overlays" in kinds else "data:"
     policy = f"default-src 'none'; img-src {pictures}; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     yield (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -78,7 +79,6 @@ def report_chunks(
     yield _head(overview, summary)
     yield '<button type="button" id="earlier" hidden>earlier pictures</button>\n'
     yield f'<main id="gallery" data-run="{_text(run)}">\n'
-    kinds = [kind for kind in PATTERNS if (folder / kind).is_dir()]
     if is_large:
         yield "</main>\n"
         yield from _data(folder, kinds, rows, problems)

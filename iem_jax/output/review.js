@@ -6,6 +6,7 @@ const KEYS = {
 };
 const [bar, left, said, unkept, save, load, loaded] =
   ["bar", "left", "said", "unkept", "save", "load", "loaded"].map((id) => document.getElementById(id));
+const header = document.querySelector("header");
 const PLACE = `iem_jax ${hash(gallery.dataset.run + location.pathname)} `; // of this report alone, and short: storage is small
 const past = []; // steps that can be undone: lists of [row, the decision before]
 const reviewable = rows.filter((row) => row.status !== "failed");
@@ -87,7 +88,7 @@ function apply(step) {
 }
 
 function tell() {
-  left.textContent = undecided ? `${undecided} left` : "none left";
+  left.textContent = undecided ? `${undecided} left` : "none left: save review.csv";
   bar.querySelector("[data-act=undo]").disabled = !past.length;
 }
 
@@ -172,7 +173,7 @@ function saveReview() {
   make("a", { href: address, download: "review.csv" }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60000); // when the browser has surely taken it
   isSaved = true;
-  say(`${reviewable.length - undecided} decisions saved.`);
+  say(`${reviewable.length - undecided} decisions saved; run.py --apply_review=review.csv --output_dir=OUT applies them.`);
 }
 
 const ACTS = { undo, next: () => moveTo(at + 1), previous: () => moveTo(at - 1) };
@@ -184,7 +185,7 @@ bar.addEventListener("click", (event) => {
 });
 let isByPointer = false;
 document.addEventListener("pointerdown", () => { isByPointer = true; });
-document.querySelector("header").addEventListener("change", (event) => {
+header.addEventListener("change", (event) => {
   if (!isByPointer || !event.target.matches("select")) return;
   event.target.blur(); // so that keys decide from here on
   marked?.focus({ preventScroll: true });
@@ -206,9 +207,20 @@ loaded.addEventListener("change", async () => {
   if (loaded.files.length) await loadReview(loaded.files[0]);
   loaded.value = ""; // the same file may be chosen again
 });
+addEventListener("storage", (event) => { // another tab decided
+  const row = reviewable.find((row) => PLACE + row.path === event.key);
+  if (row) set(row, event.newValue ?? "");
+  tell();
+});
 addEventListener("beforeunload", (event) => { if (!isSaved) event.preventDefault(); });
 
 history.scrollRestoration = "manual";
+const observer = new ResizeObserver(() => { // the current picture is scrolled to between header and buttons
+  const above = getComputedStyle(header).position === "sticky" ? header.offsetHeight : 0;
+  document.documentElement.style.scrollPadding = `${above + 8}px 0 ${bar.offsetHeight + 8}px`;
+});
+observer.observe(header);
+observer.observe(bar);
 unkept.hidden = storage !== null;
 recall();
 tell();

@@ -145,13 +145,15 @@ class Writer:
         path = self.path_of(name)
         try:
             self.check_there()
-            path.parent.mkdir(parents=True, exist_ok=True)
             self.path_of(name, real=True)
+            for parent in reversed(Path(name).parents[:-1]):  # without the run's own, which somebody may have removed
+                (self.folder / parent).mkdir(exist_ok=True)
             written = self._write_whole(path, save, kept)
             if kept:
                 sync([path.parent])
             return written
         except OSError as error:
+            self.check_there()
             raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
 
     def sync(self, names: Iterable[str]) -> None:

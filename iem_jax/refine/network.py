@@ -89,7 +89,7 @@ def segment_by_network(
       A `Segmentation` whose `info` has one entry, (B, 1): the numbers of the mask. A picture of one colour, or one in
       which the network sees one side only, keeps the centred square.
     """
-    batch = make_batch(image=images, ground_truth=ground_truths, valid=valid)
+    batch = make_batch(images, ground_truths=ground_truths, valid=valid)
     return segment_batch(batch, model, _segment_one, chunk_size=chunk_size, devices=devices)
 
 

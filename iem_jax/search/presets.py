@@ -52,7 +52,7 @@ def segment_best(
     if preset == "paper":
         options = {"ground_truths": ground_truths, "valid": valid, "chunk_size": chunk_size, "devices": devices}
         return segment(images, IEMConfig(), **options)
-    batch = make_batch(image=images, ground_truth=ground_truths, valid=valid)
+    batch = make_batch(images, ground_truths=ground_truths, valid=valid)
     if batch["image"].shape[3] != 3:
         raise UsageError(f"`images` must have three channels, sRGB, for a preset, got {batch['image'].shape[3]}.")
     settings = SEARCHES[preset]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import jax
 
-from iem_jax.config import UsageError
+from iem_jax.config import UsageError, check_positive_integer
 from iem_jax.core.arrays import Device
 
 
@@ -19,7 +19,10 @@ def choose_devices(platform: str | None, number: int | None) -> tuple[Device, ..
     except RuntimeError:
         found = ", ".join(sorted({device.platform for device in jax.devices()}))
         raise UsageError(f"`platform` must be one that exists here ({found}), got {platform!r}.") from None
-    if number is not None and number > len(devices):
+    if number is None:
+        return tuple(devices)
+    check_positive_integer("devices", number)
+    if number > len(devices):
         raise UsageError(f"`devices` must be at most {len(devices)} here ({devices[0].device_kind}), got {number}.")
     return tuple(devices[:number])
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Shaped
 from PIL import Image
@@ -82,7 +83,7 @@ def check_picture(array: np.ndarray) -> Shaped[np.ndarray, "h w c"]:
         )
     if array.dtype == np.uint8:
         return channels
-    if not np.issubdtype(array.dtype, np.floating):
+    if not jnp.issubdtype(array.dtype, jnp.floating):  # NumPy does not know bfloat16 as one
         raise UsageError(f"`picture` must be uint8, or floating point in [-1, 1], got {array.dtype}.")
     if not (np.abs(array) <= 1).all():
         raise UsageError("`picture` of floating point must be finite and in [-1, 1].")

@@ -1,4 +1,4 @@
-"""`--export` as a user runs it: after a run, and later from its folder."""
+"""`--export` and `--apply_review` as a user runs them: after a run, and later from its folder."""
 
 import csv
 import json
@@ -12,7 +12,9 @@ from drawings import draw, read_tree
 from PIL import Image
 
 from iem_jax.app.command import main
+from iem_jax.output.formats import FORMATS
 
+LSUN = ("--dataset_path=IN", "--dataset=lsun_car")
 SMALL = ("--size=32", "--iters=2", "--kernel_size=5")
 
 
@@ -37,7 +39,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         draw(number).save(folder / name)
     exif = Image.Exif()
     exif[0x0112] = 6
-    draw(5).save(folder / "turned.jpg", exif=exif)
+    draw(5).save(folder / "=turned.jpg", exif=exif)
     (folder / "broken.jpg").write_bytes((folder / "a.jpg").read_bytes()[:200])
     return folder
 
@@ -57,8 +59,8 @@ def output(finished: Path, tmp_path: Path) -> Path:
 
 def test_after_a_run(finished: Path):
     found = load(finished)
-    assert list(found) == ["a.jpg", "b.jpg", "b.png", "sub dir/a.jpg", "sub dir/é.png", "turned.jpg"]
-    assert (found["turned.jpg"]["width"], found["turned.jpg"]["height"]) == (44, 60)  # as it is seen
+    assert list(found) == ["=turned.jpg", "a.jpg", "b.jpg", "b.png", "sub dir/a.jpg", "sub dir/é.png"]
+    assert (found["=turned.jpg"]["width"], found["=turned.jpg"]["height"]) == (44, 60)  # as it is seen
     assert (found["a.jpg"]["width"], found["a.jpg"]["height"]) == (60, 44)
     with (finished / "metrics.csv").open(encoding="utf-8", newline="") as file:
         confidences = {row["name"]: row["confidence"] for row in csv.DictReader(file)}
@@ -74,6 +76,17 @@ def test_later_without_segmenting(output: Path, finished: Path, capsys: pytest.C
     out, errors = capsys.readouterr()
     assert out == ""
     assert f"exported 6 of 7 pictures as coco, yolo to {output / 'exports'}; left out: 1 failed\n" in errors
+
+
+def test_all_formats(output: Path):
+    assert run(f"--export={','.join(FORMATS)}", f"--output_dir={output}") == 0
+    names = {path.name for path in (output / "exports").iterdir()}
+    assert names == {
+        *("coco.json", "yolo", "labelme", "label_studio.json", "label_studio.xml", "cvat.zip", "huggingface"),
+        "written.jsonl",
+    }
+    described = json.loads((output / "exports/labelme/=turned.json").read_text("utf-8"))
+    assert (described["imageWidth"], described["imageHeight"]) == (44, 60)
 
 
 def test_filters_and_category(output: Path, capsys: pytest.CaptureFixture[str]):
@@ -102,7 +115,7 @@ def test_pictures_that_changed_or_lost_their_mask_are_left_out(pictures: Path, t
     told = capsys.readouterr().err
     for reason in ("1 failed", "1 without their masks", "1 not segmented yet", "1 changed since"):
         assert reason in told
-    assert set(load(output)) <= {"b.png", "sub dir/a.jpg", "sub dir/é.png", "turned.jpg"}
+    assert set(load(output)) <= {"b.png", "sub dir/a.jpg", "sub dir/é.png", "=turned.jpg"}
 
 
 def test_what_somebody_changed_stays(output: Path, capsys: pytest.CaptureFixture[str]):
@@ -138,6 +151,67 @@ def test_goes_on_after_a_kill(output: Path, monkeypatch: pytest.MonkeyPatch):
     assert read_tree(output) == before
 
 
+def write_review(folder: Path, **decisions: str) -> Path:
+    with (folder / "review.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("name", "decision"), *decisions.items()])
+    return folder / "review.csv"
+
+
+def read_masks(output: Path) -> dict[str, np.ndarray]:
+    masks = output / "masks"
+    return {str(path.relative_to(masks)): np.asarray(Image.open(path)) > 0 for path in masks.rglob("*.png")}
+
+
+def test_review(output: Path, pictures: Path, capsys: pytest.CaptureFixture[str]):
+    found, files = read_masks(output), read_tree(output / "masks")
+    decisions = {"'=turned": "invert", "sub dir/é": "invert", "b.png": "reject", "a": "accept"}
+    review = f"--apply_review={write_review(output.parent, **decisions)}"
+    assert main(["run.py", f"--output_dir={output}", review, "--export=coco", "--min_confidence=1"]) == 0
+    told = capsys.readouterr().err
+    for words in ("2 invert", "1 reject", "1 accept", "1 rejected", "exported 3 of 7"):
+        assert words in told
+    assert set(load(output)) == {"=turned.jpg", "a.jpg", "sub dir/é.png"}  # whatever their confidence
+    turned = read_masks(output)
+    assert set(turned) == set(found) - {"b.png.png"}
+    for name, mask in turned.items():
+        is_turned = name in ("=turned.png", "sub dir/é.png")
+        np.testing.assert_array_equal(mask, ~found[name] if is_turned else found[name])
+    assert load(output)["sub dir/é.png"]["annotation"]["area"] == turned["sub dir/é.png"].sum()
+
+    reviewed = read_tree(output / "masks")
+    assert run(f"--output_dir={output}", review) == 0  # again
+    assert read_tree(output / "masks") == reviewed
+    flags = (*SMALL, f"--images={pictures}", f"--output_dir={output}")
+    assert run(*flags, "--cutouts") == 1  # the broken picture
+    assert read_tree(output / "masks") == reviewed
+    alpha = np.asarray(Image.open(output / "cutouts/sub dir/é.png"))[..., 3]
+    np.testing.assert_array_equal(alpha > 0, turned["sub dir/é.png"])
+    assert not (output / "cutouts/b.png.png").exists()
+
+    review = write_review(
+        output.parent, **{"=turned": "accept", "sub dir/é": "reject", "b.png": "accept", "a": "invert"}
+    )
+    assert run(f"--output_dir={output}", f"--apply_review={review}") == 0
+    assert not (output / "cutouts/sub dir/é.png").exists()  # nor one of the mask before it was turned
+    assert not (output / "cutouts/a.png").exists()
+    assert run(*flags, "--cutouts") == 1
+    assert (output / "cutouts/a.png").exists()
+    last = read_tree(output / "masks")
+    assert set(files) - set(last) == {"sub dir/é.png"}
+    assert {name for name in last if last[name] != files[name]} == {"a.png"}
+
+
+def test_review_leaves_what_it_cannot_apply(output: Path, capsys: pytest.CaptureFixture[str]):
+    Image.new("L", (60, 44), 255).save(output / "masks/a.png")
+    before = read_tree(output / "masks")
+    review = write_review(output.parent, **{"a": "invert", "broken": "accept", "nobody": "reject"})
+    assert main(["run.py", f"--output_dir={output}", f"--apply_review={review}"]) == 1
+    told = capsys.readouterr().err
+    for words in ("1 left, since their masks were changed", "1 without a mask", "1 names", "nobody"):
+        assert words in told
+    assert read_tree(output / "masks") == before
+
+
 def test_overwrite_removes_exports(output: Path, pictures: Path):
     run(*SMALL, f"--images={pictures}", f"--output_dir={output}", "--overwrite", "--limit=1")
     assert not (output / "exports").exists()
@@ -162,14 +236,20 @@ def test_exports_are_no_pictures_of_a_run(output: Path):
         (("--export=coco", "--output_dir=OUT", "--category=background"), "`category` must be"),
         (("--images=IN", "--output_dir=OUT", "--polygons"), "`polygons` needs `export`"),
         (("--images=IN", "--output_dir=NEW", "--export=coco", "--resolution=model"), "the pictures' own size"),
+        ((*LSUN, "--fit=pad", "--resolution=original", "--output_dir=NEW", "--export=coco"), "pictures that are files"),
         (("--images=-", "--output_dir=NEW", "--export=coco"), "listed again"),
+        (("--apply_review=IN/no.csv", "--output_dir=OUT"), "`apply_review` must be a table"),
+        (("--apply_review=IN/a.jpg", "--output_dir=OUT"), "with the columns name, decision"),
+        (("--apply_review=WRONG", "--output_dir=OUT"), "got 'keep' in line 3"),
+        (("--apply_review=WRONG",), "`apply_review` needs an `output_dir`"),
         (("--dataset_path=IN", "--output_dir=NEW", "--export=coco"), "the pictures' own size"),
     ],
 )
 def test_wrong_usage(flags: tuple[str, ...], rule: str, finished: Path, tmp_path: Path, capsys):
     places = {"OUT": finished, "NEW": tmp_path / "new", "IN": finished.parent / "in"}
+    places["WRONG"] = write_review(tmp_path, a="accept", b="keep")
     before = read_tree(finished)
-    assert run(*(re.sub("OUT|NEW|IN", lambda found: str(places[found[0]]), flag) for flag in flags)) == 2
+    assert run(*(re.sub("OUT|NEW|IN|WRONG", lambda found: str(places[found[0]]), flag) for flag in flags)) == 2
     error = capsys.readouterr().err
     assert rule in error
     assert len(error.splitlines()) == 1

@@ -16,11 +16,12 @@ import scipy.io
 from drawings import draw, draw_folder, read_tree
 
 from iem_jax.app import pipeline
-from iem_jax.app.config import RunConfig, run_config
+from iem_jax.app.config import RunConfig, fill_in, run_config
 from iem_jax.app.pipeline import run_pipeline
+from iem_jax.app.progress import settings_of
 from iem_jax.config import IEMConfig, UsageError
 from iem_jax.output.manifest import Manifest
-from iem_jax.output.opening import open_manifest
+from iem_jax.output.opening import mark_of, open_manifest
 from iem_jax.output.queue import WriteQueue
 from iem_jax.output.writer import OutputError, Writer
 
@@ -83,6 +84,10 @@ def test_what_changed_is_done_again_and_what_failed_is_tried_again(tmp_path, cap
     assert "2 pictures were done before" in capsys.readouterr().err
     assert run_pipeline(settings(folder, tmp_path / "anew", report=True)) == 0
     assert comparable(tmp_path / "out") == comparable(tmp_path / "anew")
+    page = (tmp_path / "out/report.html").read_text()
+    assert (
+        f'data-run="{mark_of(settings_of(fill_in(config)))}"' in page
+    )  # by which decisions outlive a page that is made anew
 
 
 def test_new_products_of_an_old_run(pictures, whole, tmp_path):
@@ -235,7 +240,7 @@ def test_two_runs_in_one_folder(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("name", ["../out2/a", "/etc/a", "masks/../../a", "link/a"])
+@pytest.mark.parametrize("name", ["../out2/a", "/etc/a", "masks/../../a", "link/a", "link/deep/a"])
 def test_nothing_is_written_outside(tmp_path, name):
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()

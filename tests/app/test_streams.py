@@ -152,6 +152,14 @@ def test_an_empty_path_is_an_error(name, value, capsys, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("other", ["--download=flowers", "--evaluate=a,b"])
+def test_an_empty_path_is_an_error_whatever_is_to_be_done(other, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run.py", other, "--dataset_path= "]) == 2
+    assert "`dataset_path` must be a path, got an empty one" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", [*PATHS, "compilation_cache_dir"])
 def test_a_tilde_is_the_home_folder(name, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -11,7 +11,20 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from programs import CONFIG, calls, make_batch
 
-from iem_jax import IEMConfig, UsageError, inpaint, objective, run, score_masks, segment, segment_best
+from iem_jax import (
+    IEMConfig,
+    Segmenter,
+    UsageError,
+    diversity,
+    inpaint,
+    inpainting_error,
+    objective,
+    run,
+    score_masks,
+    segment,
+    segment_best,
+    segment_image,
+)
 
 COLLECTIVE = re.compile(r"all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter")
 SPLIT = PartitionSpec("batch")
@@ -68,16 +81,21 @@ def main(is_sample: bool) -> None:
         check("explicit, set, search", best, there, by_search)
         check("explicit, set, from the host", paper, (PICTURES, TRUTHS), by_paper, is_split=False)
         check("vmap of run", by_run, there, by_paper)
-        for function in (inpaint, objective):
+        by_pictures = {}
+        for function in (inpaint, inpainting_error, diversity, objective):
             expected = np.stack([function(x, t) for x, t in zip(PICTURES, TRUTHS, strict=True)])
             check("vmap", jax.vmap(function), there, expected)
+            by_pictures[function] = expected
         everywhere = NamedSharding(explicit, PartitionSpec())
         for call in calls(lambda arrays: jax.device_put(arrays, everywhere)).values():
             call()
         exported = jax.export.export(jax.jit(paper))(*there)
         again = jax.export.deserialize(exported.serialize()).call(*there)
         np.testing.assert_array_equal(again.mask, by_paper.mask)
+    for function, expected in by_pictures.items():
+        check("shard_map of vmap", jax.shard_map(jax.vmap(function), **by_map), here, expected)
     check("shard_map of run", jax.shard_map(by_run, **by_map), here, by_paper)
+    check("shard_map, scores", jax.shard_map(score_masks, **by_map), (here[1], here[1]), score_masks(TRUTHS, TRUTHS))
     check("shard_map, search", jax.shard_map(best, **by_map), here, by_search)
     check(
         "shard_map of run",
@@ -93,7 +111,19 @@ def main(is_sample: bool) -> None:
 
 
 def check_sentences() -> None:
-    """Errors that the type checks of the other tests would forestall."""
+    """What the type checks of the other tests would forestall, errors for the most part."""
+    assert segment(PICTURES[:1], CONFIG, chunk_size=np.int64(1)).status == 0
+    settings: Any = {"sigma": 2.0}
+    for call in (
+        lambda: run(PICTURES[0], settings),
+        lambda: inpaint(PICTURES[0], TRUTHS[0], settings),
+        lambda: segment(PICTURES, settings),
+        lambda: segment_image(PICTURES[0], settings),
+    ):
+        with pytest.raises(UsageError, match=r"`config` .* got dict: give `IEMConfig\(\*\*settings\)`\."):
+            call()
+    with pytest.raises(UsageError, match="`devices` must be an integer >= 1"):
+        Segmenter(devices=jax.devices()[0])(PICTURES[0])
     with pytest.raises(UsageError, match="`iters` must be an integer"):
         run(PICTURES[0], IEMConfig(iters=6.0))
     with pytest.raises(UsageError, match="`masks` must have shape"):

@@ -1,5 +1,6 @@
 """Every public function in JAX's modes; what eight devices need runs in a process of its own."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -58,14 +59,17 @@ def test_without_jit():
     pictures = make_batch(1)[0][:, 6:10, 6:10]
     config = IEMConfig(sigma=1.0, kernel_size=3, reps=1, iters=3)
     one = pictures[0]
+    of_one_mask = [iem_jax.inpaint, iem_jax.inpainting_error, iem_jax.diversity, iem_jax.objective]
     for function in (
         lambda: segment(pictures, config).mask,
         lambda: run(one, config).mask,
-        lambda: iem_jax.objective(one, np.eye(4), config) > 0,
+        lambda: iem_jax.step(one, iem_jax.init(one, config), config)[0].mask,
+        lambda: iem_jax.score_masks(np.eye(4), np.ones((4, 4)) - np.eye(4)).iou,
+        *(functools.partial(function, one, np.eye(4)) for function in of_one_mask),
     ):
         compiled = function()
         with jax.disable_jit():
-            np.testing.assert_array_equal(function(), compiled)
+            np.testing.assert_allclose(function(), compiled, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("part", ["sample", pytest.param("all", marks=pytest.mark.slow)])
@@ -141,6 +145,26 @@ def test_export_of_any_batch():
         np.testing.assert_array_equal(found.mask, segment(pictures, CONFIG).mask)
 
 
+@pytest.mark.slow
+def test_exported_program_in_a_new_process(tmp_path: Path):
+    """As docs/jax.md says: `Segmentation` is imported first, and with it what an `IEMConfig` is."""
+    pictures = make_batch()[0]
+    path = tmp_path / "segment.bin"
+    path.write_bytes(jax.export.export(jax.jit(segment))(pictures, CONFIG).serialize())
+    np.save(tmp_path / "pictures.npy", pictures)
+    program = f"""
+from iem_jax import Segmentation
+import jax, numpy as np
+again = jax.export.deserialize(bytearray(open({str(path)!r}, "rb").read()))
+from iem_jax import IEMConfig
+found = again.call(np.load({str(tmp_path / "pictures.npy")!r}), IEMConfig(sigma=2.0, kernel_size=5, iters=6))
+assert isinstance(found, Segmentation)
+np.save({str(tmp_path / "masks.npy")!r}, found.mask)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+    np.testing.assert_array_equal(np.load(tmp_path / "masks.npy"), segment(pictures, CONFIG).mask)
+
+
 def test_chunk_is_that_of_the_platform_lowered_for():
     """Pictures of 128 x 128: one at a time for a CPU, 256 for a GPU, wherever the program is made."""
     shape = jax.ShapeDtypeStruct((512, 128, 128, 3), np.uint8)
@@ -178,12 +202,17 @@ def test_empty_batch():
     found = segment(np.zeros((0, 8, 10, 3), np.uint8), CONFIG)
     assert (found.mask.shape, found.status.shape, found.info.area.shape) == ((0, 8, 10), (0,), (0, 6))
     assert iem_jax.segment_best(np.zeros((0, 8, 10, 3), np.uint8), "fast").mask.shape == (0, 8, 10)
+    assert iem_jax.score_masks(np.zeros((0, 8, 10)), np.zeros((0, 8, 10))).iou.shape == (0,)
 
 
 def test_foreign_byte_order_and_one_device():
-    pictures = (make_batch()[0] / 127.5 - 1).astype(">f4")
-    found = segment(pictures, CONFIG, devices=jax.devices()[0])
-    jax.tree.map(np.testing.assert_array_equal, found, segment(pictures.astype("=f4"), CONFIG))
+    pictures, truths = make_batch()
+    pictures, truths = (pictures / 127.5 - 1).astype(">f4"), truths.astype(">i4")
+    found = segment(pictures, CONFIG, initial_masks=truths, devices=jax.devices()[0])
+    native = segment(pictures.astype("=f4"), CONFIG, initial_masks=truths.astype(bool))
+    jax.tree.map(np.testing.assert_array_equal, found, native)
+    np.testing.assert_array_equal(run(pictures[0], CONFIG, initial_mask=truths[0]).mask, found.mask[0])
+    assert (iem_jax.score_masks(truths, truths).iou == 1).all()
 
 
 def test_values_out_of_range_inside_jit():
@@ -203,6 +232,11 @@ WRONG = {
     "`np.moveaxis(images, -3, -1)`": lambda: segment(np.zeros((2, 3, 16, 16), np.uint8), CONFIG),
     "`image` must have its channels last": lambda: run(np.zeros((3, 16, 16), np.uint8), CONFIG),
     "`image` must be uint8": lambda: iem_jax.inpaint(PICTURE.astype(np.int32), PICTURE[..., 0]),
+    "`initial_masks` must have shape (1, 8, 8)": lambda: segment(
+        PICTURE[None], CONFIG, initial_masks=np.ones((1, 4, 4))
+    ),
+    "`ground_truths` must have shape (1, 8, 8)": lambda: iem_jax.segment_best(PICTURE[None], ground_truths=PICTURE),
+    "`images` of floating point must be finite and in [-1, 1]": lambda: segment(PICTURE[None] + np.nan, CONFIG),
     "`mask` must have shape (8, 8)": lambda: iem_jax.objective(PICTURE, PICTURE[:4, :, 0]),
     "`ground_truth` must have shape (8, 8)": lambda: iem_jax.init(PICTURE, CONFIG, ground_truth=np.ones((3, 3), bool)),
     "`state` must have shape (8, 8)": lambda: iem_jax.step(PICTURE, iem_jax.init(PICTURE[:4], CONFIG), CONFIG),

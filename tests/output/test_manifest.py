@@ -296,6 +296,27 @@ def test_a_folder_that_goes_away_is_said(pictures, tmp_path, name, moved, capsys
     assert run_pipeline(settings(pictures, output)) == 0
 
 
+def remove_on_the_way(path: Path, monkeypatch) -> None:
+    """Remove a file when its first picture is written."""
+    real = Writer.write_mask
+    monkeypatch.setattr(Writer, "write_mask", lambda *args: (real(*args), path.unlink(missing_ok=True))[0])
+
+
+@pytest.mark.parametrize("name", ["manifest.jsonl", "curves.bin"])
+def test_a_file_of_records_that_goes_away_is_said(pictures, tmp_path, name, capsys, monkeypatch):
+    remove_on_the_way(tmp_path / "out" / name, monkeypatch)
+    assert run_pipeline(settings(pictures, tmp_path / "out")) == 1
+    assert f"{name} cannot be written: it was moved or removed during the run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["manifest.jsonl", "curves.bin"])
+def test_a_file_of_records_that_goes_away_after_all_is_done_is_written_anew(pictures, output, whole, name, monkeypatch):
+    real = Writer.write_metrics
+    monkeypatch.setattr(Writer, "write_metrics", lambda *args: (real(*args), (output / name).unlink()))
+    assert run_pipeline(settings(pictures, output)) == 0
+    assert comparable(output) == whole
+
+
 def test_a_record_is_short_and_says_what_was_written(output, whole):
     lines = whole["manifest.jsonl"].splitlines(keepends=True)[1:-1]
     assert len(lines) == 6

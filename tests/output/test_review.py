@@ -112,7 +112,7 @@ def test_keys_decide_and_move_on(either):
     either.press("a", "a")
     assert "lost has no mask" in text(either, "said")
     either.press("a", "n")
-    assert (current(either), text(either, "left")) == (SEEN[5], "none left")
+    assert (current(either), text(either, "left")) == (SEEN[5], "none left: save review.csv")
     assert "lost" not in decisions(either)
 
 
@@ -238,7 +238,7 @@ def test_keys_are_letters_while_one_types(page):
 
 def test_only_the_current_card_stops_tab_and_enter_opens_it(page):
     assert page.run("document.querySelectorAll('article[tabindex=\"0\"]').length") == 1
-    page.press("n", "Enter")
+    page.press("n", " ")
     assert text(page, "view-name") == "a/one"
     assert page.run("document.getElementById('view').open")
     page.press("i", "p")
@@ -266,7 +266,7 @@ def test_a_key_decides_only_on_what_is_seen_and_once(page):
 
 
 def test_it_says_that_nothing_is_kept_where_nothing_can_be(browser, tmp_path):
-    write_page(tmp_path / "report.html")
+    browser.open(write_page(tmp_path / "report.html"))
     assert browser.run("document.getElementById('unkept').hidden")
     (tmp_path / "frame.html").write_text(
         '<iframe sandbox="allow-scripts" src="report.html" width=900 height=700></iframe>'
@@ -277,6 +277,40 @@ def test_it_says_that_nothing_is_kept_where_nothing_can_be(browser, tmp_path):
     assert browser.run("document.getElementById('unkept').checkVisibility()")
     browser.click("[data-act=accept]")
     assert decisions(browser) == {"b/two": "accept"}
+
+
+def test_it_says_that_nothing_is_kept_where_the_storage_is_full(page):
+    page.press("a")
+    page.run("(Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }, 1)")
+    assert page.run("document.getElementById('unkept').hidden")
+    page.press("r")
+    assert page.run("document.getElementById('unkept').checkVisibility()")
+    assert decisions(page) == {"b/two": "accept", "a/one": "reject"}
+
+
+def test_the_large_view_shows_the_overlay(browser, tmp_path):
+    (tmp_path / "overlays").mkdir()
+    draw(0, 300, 200).save(tmp_path / "overlays/one.jpg")
+    draw(1, 300, 200).save(tmp_path / "overlays/#2?.jpg")
+    browser.open(write_page(tmp_path / "report.html", ["one", "#2?"], [0.5, 0.6]))
+    browser.press("Enter")
+    for _ in range(2):
+        wait(lambda: browser.run("document.querySelector('.whole').naturalWidth") == 300)
+        browser.press("n")
+    browser.press("i")
+    assert browser.run("document.querySelector('.whole')") is None  # it would show the mask that was
+
+
+def test_tabs_know_of_each_other(page, tmp_path):
+    page.press("a", "r")
+    first = page.call("GET", "/window")
+    page.call("POST", "/window", {"handle": page.call("POST", "/window/new", {"type": "tab"})["handle"]})
+    page.open(tmp_path / "report.html")
+    page.press("i", "u", "p", "u", "i")
+    page.call("DELETE", "/window")
+    page.call("POST", "/window", {"handle": first})
+    wait(lambda: decisions(page) == {"b/two": "accept", "a/one": "invert"})
+    assert text(page, "left") == "3 left"
 
 
 def test_a_mask_inside_out_is_shown_so(browser, tmp_path):

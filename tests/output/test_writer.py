@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,15 @@ def test_folder_is_made(tmp_path: Path):
     Writer(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
     assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_folder_that_is_removed_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Be it just after it was looked for."""
+    writer, real = Writer(tmp_path / "out"), Writer.check_there
+    monkeypatch.setattr(Writer, "check_there", lambda self: (real(self), shutil.rmtree(self.folder)))
+    with pytest.raises(OutputError, match="out was moved or removed during the run"):
+        writer.write_mask("sub/a", make_mask(0, 4, 4))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path):

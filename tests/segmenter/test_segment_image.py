@@ -1,5 +1,6 @@
 """One picture in, one mask out; arrays of other libraries."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from drawings import draw, draw_truth
@@ -53,6 +54,7 @@ def test_floats_greys_and_more_channels():
     for picture in (
         pixels.astype(np.float32) / 127.5 - 1,
         pixels.astype(np.float64) / 127.5 - 1,
+        jnp.asarray(pixels / 127.5 - 1, jnp.bfloat16),
         pixels[..., 0],
         np.concatenate([pixels, pixels], axis=-1),
     ):

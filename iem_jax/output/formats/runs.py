@@ -5,6 +5,7 @@ from jaxtyping import Bool, Int64
 
 LONGEST = 1 << 16  # of a run in Label Studio's form; a longer one is two
 SIZES = (3, 4, 8, 16)  # bits that a run's length may take there
+HEAD = 32 + 5 + 4 * len(SIZES)  # bits
 CHANNELS = 4  # its masks are RGBA
 
 
@@ -51,16 +52,15 @@ def encode_label_studio(mask: Bool[np.ndarray, "h w"]) -> list[int]:
     head = mask.size * CHANNELS
     for size, value in ((5, 7), *((4, size - 1) for size in SIZES)):
         head = head << size | value
-    return list(_pack([head], [53]) if not len(codes) else _pack([head, *codes], [53, *(sizes + 11)]))
+    codes, lengths = np.concatenate([[head], codes]), np.concatenate([[HEAD], sizes + 11])
+    return list(_pack(codes.astype(np.int64), lengths.astype(np.int64)))
 
 
-def _pack(codes: list[int], lengths: list[int]) -> bytes:
+def _pack(codes: Int64[np.ndarray, " n"], lengths: Int64[np.ndarray, " n"]) -> bytes:
     """Return numbers as bits, each in its length, the highest first."""
-    code, length = np.array(codes, np.uint64), np.array(lengths)
-    starts = np.cumsum(length) - length
-    bits = np.zeros(length.sum(), np.uint8)
-    for place in range(length.max()):
-        there = length > place
-        shift = (length[there] - 1 - place).astype(np.uint64)
-        bits[starts[there] + place] = (code[there] >> shift) & np.uint64(1)
+    starts = np.cumsum(lengths) - lengths
+    bits = np.zeros(lengths.sum(), np.uint8)
+    for place in range(lengths.max()):
+        there = lengths > place
+        bits[starts[there] + place] = (codes[there] >> (lengths[there] - 1 - place)) & 1
     return np.packbits(bits).tobytes()
