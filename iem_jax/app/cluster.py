@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import pyarrow as pa  # pyright: ignore[reportMissingImports]
 import ray  # pyright: ignore[reportMissingImports]
-from ray.data import ActorPoolStrategy, Dataset  # pyright: ignore[reportMissingImports]
+from ray.data import ActorPoolStrategy  # pyright: ignore[reportMissingImports]
 from ray.data.block import BlockAccessor  # pyright: ignore[reportMissingImports]
 
 from iem_jax.app.compilation import keep_programs
@@ -30,6 +30,7 @@ from iem_jax.output.writer import METRICS_COLUMNS
 from iem_jax.segmenter.segmenter import Segmenter
 from iem_jax.segmenter.sources import load_source, name_sources
 
+Dataset = Any  # ray.data.Dataset, which a type checker knows only where Ray is installed
 BATCH = 256  # pictures in a call of a worker
 RESTARTS = 20  # of a worker that died, and of the call in which it did
 MADE = {"cutouts": "cutouts", "overlays": "overlays", "panels": "panels", "report": "thumbnails"}  # by the product

@@ -41,8 +41,10 @@ class Ledger:
         Raises:
           OutputError: it cannot be read or written.
         """
-        self.folder, self._writer, self._kind = writer.folder, writer, kind
-        self.kept, self.first_kept = 0, ""
+        self.folder: Path = writer.folder
+        self._writer, self._kind = writer, kind
+        self.kept: int = 0
+        self.first_kept: str = ""
         self._written: list[tuple[str, Written]] = []
         self._keys = array.array("Q")
         try:
@@ -56,7 +58,9 @@ class Ledger:
     def __enter__(self) -> "Ledger":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with self._appender:
             if kind is None:
                 self._commit()
