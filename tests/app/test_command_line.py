@@ -15,7 +15,8 @@ from drawings import draw
 from pictures import write_flowers, write_setid
 from PIL import Image
 
-from iem_jax.app.command import main, parse
+from iem_jax.__main__ import main as entry
+from iem_jax.app.command import parse
 from iem_jax.app.config import fill_in
 
 ROOT = Path(__file__).parents[2]
@@ -161,7 +162,7 @@ def test_all_commands_are_the_same(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert json.loads((tmp_path / "out/summary.json").read_text())["config"]["preset"] == "fast"
     scripts = importlib.metadata.entry_points(group="console_scripts", name="iem-jax")
-    assert [script.load() for script in scripts] in ([], [main])  # not installed, or this
+    assert [script.load() for script in scripts] in ([], [entry])  # not installed, or this
 
 
 def test_own_pictures_get_fast_unless_the_algorithm_is_set():

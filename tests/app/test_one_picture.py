@@ -110,10 +110,10 @@ def test_a_picture_that_never_stops_changing(tmp_path, monkeypatch, capsys):
     config = settings(folder, tmp_path / "out")
     real = Products.write
 
-    def touch(self, item, found):
+    def touch(self, item, *others):
         if item.sample.name == "00":
             (folder / "00.jpg").write_bytes((folder / "00.jpg").read_bytes() + b"\0")
-        return real(self, item, found)
+        return real(self, item, *others)
 
     with monkeypatch.context() as patch:
         patch.setattr(Products, "write", touch)
