@@ -101,7 +101,7 @@ def test_padding_a_picture_leaves_its_mask(fast, images):
 @pytest.mark.parametrize("shape", [(1, 1), (131, 70)])
 def test_any_shape_is_finite_and_keeps_both_sides_or_says_so(shape):
     small = Search(blocks=4, last_rounds=1)
-    result = segment_batch(make_batch(image=to_uint8(make_images(2, *shape))), small, search, chunk_size=2)
+    result = segment_batch(make_batch(to_uint8(make_images(2, *shape))), small, search, chunk_size=2)
     assert result.mask.shape == (2, *shape)
     assert np.isfinite(result.info.inp_error).all()
     for mask, status in zip(result.mask, result.status, strict=True):
