@@ -23,6 +23,7 @@ from iem_jax.search.barrier import barrier_distance
 from iem_jax.search.border import strip_distance
 from iem_jax.search.colour_model import make_colour_model
 from iem_jax.search.connectivity import connected_saliency
+from iem_jax.search.holes import fill_holes
 from iem_jax.search.presets import BEST, FAST
 from iem_jax.search.search import Search, number_mask, refine_vote, search, soft_rectangle, soft_square
 from iem_jax.search.smoothing import fit_smoothly, make_bonds
@@ -56,7 +57,8 @@ def parts() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     lab, valid, soft = plane(64, 3), plane(64, dtype=bool), plane(64)
     large, own = plane(128, 3), plane(128, dtype=bool)
     bonds = jax.ShapeDtypeStruct((8, 64, 64), jnp.float32)
-    model = jax.eval_shape(make_colour_model, lab, valid)
+    make_model = functools.partial(make_colour_model, with_texture=True)
+    model = jax.eval_shape(make_model, lab, valid)
 
     def whole(settings: Search) -> Callable[..., Any]:
         return lambda image, valid: search(image, settings, None, valid)
@@ -71,12 +73,13 @@ def parts() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
         "border: strips": (strip_distance, (lab, valid)),
         "border: ways": (barrier_distance, (lab, valid)),
         "border: regions": (functools.partial(connected_saliency, side=FAST.blocks), (lab, valid)),
-        "colours": (make_colour_model, (lab, valid)),
+        "colours and texture": (make_model, (lab, valid)),
         "bonds": (make_bonds, (lab, valid)),
         "starts": (lambda valid: (soft_square(valid), soft_rectangle(valid)), (valid,)),
         "fits on the small picture": (functools.partial(fit_smoothly, rounds=4), (model, bonds, soft, soft)),
         "full size, fast": (to_full(FAST.last_rounds), (model, soft, soft, large, own)),
         "full size, best": (to_full(BEST.last_rounds), (model, soft, soft, large, own)),
+        "holes": (fill_holes, (own, own)),
         "numbers of the mask": (lambda i, m, v: number_mask(i, m, None, v), (large, own, own)),
         "confidence": (judged, (large, own, own)),
         "all of paper": (lambda i, v: run_until_settled(i, IEMConfig(), valid=v), (large, own)),

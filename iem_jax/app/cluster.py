@@ -164,12 +164,12 @@ def map_on_workers(
         )
 
 
-def start_worker(task: Task, compilation_cache: bool = True, compilation_cache_dir: str | None = None) -> Worker:
+def start_worker(task: Task) -> Worker:
     """Return what works in this process, an actor, after JAX was told what it may take."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # before JAX looks for devices
     if task.segmenter.platform == "cpu":
         jax.config.update("jax_platforms", "cpu")
-    keep_programs(compilation_cache_dir, compilation_cache)
+    keep_programs(None)
     warnings.filterwarnings("ignore", module="PIL")  # it warns of files that it reads all the same
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own property uses what Ray deprecates

@@ -22,6 +22,7 @@ from iem_jax.output.finished import is_run, read_settings
 from iem_jax.output.formats import FORMATS
 from iem_jax.output.formats.ledger import Ledger
 from iem_jax.output.formats.rows import FOLDER, Options, Row, Rows
+from iem_jax.output.lines import Record
 from iem_jax.output.manifest import Manifest
 from iem_jax.output.opening import open_manifest
 from iem_jax.output.writer import PATTERNS, OutputError, Writer
@@ -196,7 +197,19 @@ class Export:
                 return f"under confidence {self._request.min_confidence:g}"
         picture = Path(os.path.abspath(sample.image_path))
         file_name = os.path.relpath(picture, self._root).replace(os.sep, "/")
-        return Row(sample.name, file_name, picture, mask, record["confidence"], record["status"])
+        row = Row(sample.name, file_name, picture, mask, record["confidence"], record["status"])
+        return row if _is_readable(row, record) else "with masks that cannot be read"
+
+
+def _is_readable(row: Row, record: Record) -> bool:
+    """Return whether a mask can be decoded; one that is as long as the run wrote it is taken for whole."""
+    if row.mask_path.stat().st_size == record["files"].get("masks", [None])[0]:
+        return True
+    try:
+        row.mask()
+    except OutputError:
+        return False
+    return True
 
 
 def _root_of(source: SourceConfig, samples: Sequence[Sample]) -> Path:

@@ -41,13 +41,11 @@ class Outcome(NamedTuple):
       result: its numbers.
       files: by their kind, one of `PATTERNS`; none if it failed.
       problem: why some of them are missing, else "".
-      notes: of its ground truth.
     """
 
     result: Result
     files: dict[str, bytes]
     problem: str = ""
-    notes: frozenset[str] = frozenset()
 
 
 class Task(NamedTuple):
@@ -108,7 +106,7 @@ class Worker:
         )
         written, problem = products.write(item, np.asarray(judged.mask))
         files = {kind: held.files[PATTERNS[kind].format(item.sample.name)] for kind in written}
-        return Outcome(result, files, problem, item.notes)
+        return Outcome(result, files, problem)
 
 
 def mark_killers(samples: Sequence[Sample], load: Callable[[Sample], Loaded]) -> list[Sample]:

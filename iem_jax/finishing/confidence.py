@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 from iem_jax.core.masks import on_border
 from iem_jax.finishing.colours import fit_colours, log_density
 
-UNCERTAIN_BELOW = 0.65  # the best F1 for IoU < 0.5, chosen on the splits that are not reported
+UNCERTAIN_BELOW = 0.65  # about the best F1 for IoU < 0.5, chosen on the splits that are not reported
 BORDER = 0.3  # of the share of the border that a mask touches
 RAGGED = 0.015  # of the perimeter by the square root of the area
 DISC = 3.2  # this ratio of a digital disc

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from iem_jax.search.histograms import LEVELS, Histogram, bins, histogram_log_odds, make_histogram
-from iem_jax.search.places import roughness
+from iem_jax.search.places import EIGHT, neighbours
 
 LOWEST, RANGE = (0.0, -80.0, -80.0), (100.0, 160.0, 160.0)  # of the colours' bins, in CIELAB
 ROUGHEST = 4.0  # logarithm of the roughness of the last bin
@@ -55,6 +55,17 @@ def _texture_bins(lab: Float[Array, "h w 3"], valid: Bool[Array, "h w"]) -> Int[
     """Return the bin of each pixel's roughness of lightness and of colour, on a scale of logarithms."""
     rough = jnp.stack([roughness(lab[..., :1], valid), roughness(lab[..., 1:], valid)], axis=-1)
     return bins(jnp.log1p(rough) / ROUGHEST)
+
+
+def roughness(values: Float[Array, "h w c"], valid: Bool[Array, "h w"]) -> Float[Array, "h w"]:
+    """Return the root mean square of the differences to the valid 8-neighbours, all channels' together."""
+    own, planes = valid.astype(values.dtype), jnp.moveaxis(values, -1, 0)
+    squares, number = jnp.zeros_like(own), jnp.zeros_like(own)
+    for offset in EIGHT:
+        pair = own * neighbours(own, [offset])[0]
+        squares += pair * sum((plane - neighbours(plane, [offset])[0]) ** 2 for plane in planes)
+        number += pair
+    return jnp.sqrt(squares / jnp.maximum(number, 1))
 
 
 def log_odds(

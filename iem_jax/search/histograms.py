@@ -21,7 +21,7 @@ class Histogram(NamedTuple):
     """All pixels of a picture; never changes."""
 
     bin: Int[Array, "h w"]  # of each pixel
-    total: Float[Array, " bins"]  # density of all pixels, in LEVELS
+    total: Float[Array, " *bins"]  # density of all pixels, in LEVELS; `BINS` along each axis
 
 
 def bins(values: Float[Array, "*shape axes"]) -> Int[Array, "*shape"]:
@@ -54,10 +54,9 @@ def histogram_log_odds(
       asked: the bins.
       pseudo_pixels: added to both sides, spread over the picture.
     """
-    total = histogram.total
-    axes = round(np.log2(total.size) / np.log2(BINS))
+    total = histogram.total.ravel()
     area, pixels = jnp.sum(weights).astype(total.dtype), jnp.sum(valid, dtype=total.dtype)
-    inside, all_there = _density(histogram.bin, weights, axes)[asked], total[asked]
+    inside, all_there = _density(histogram.bin, weights, histogram.total.ndim).ravel()[asked], total[asked]
     pseudo = pseudo_pixels / pixels
     of_foreground = inside / jnp.maximum(area, 1) + pseudo
     of_background = jnp.maximum(all_there - inside, 0) / jnp.maximum(LEVELS * pixels - area, 1) + pseudo
@@ -70,9 +69,9 @@ def _bin_blur(sigma: float) -> np.ndarray:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _density(index: Int[Array, "h w"], weights: Int[Array, "h w"], axes: int) -> Float[Array, " bins"]:
+def _density(index: Int[Array, "h w"], weights: Int[Array, "h w"], axes: int) -> Float[Array, " *bins"]:
     """Return the blurred histogram of all weights."""
-    counts = jnp.zeros(BINS**axes, jnp.int32).at[index.ravel()].add(weights.ravel())
+    counts = jnp.zeros(BINS**axes, jnp.int32).at[index.ravel()].add(weights.ravel()).astype(jnp.float32)
 
     def blur(histogram: Array, matrix: Array) -> tuple[Array, None]:
         # Blurs the first axis and makes it the last: after one time each all are blurred and in order again.
@@ -82,4 +81,4 @@ def _density(index: Int[Array, "h w"], weights: Int[Array, "h w"], axes: int) ->
         return blurred.reshape(-1), None
 
     blurs = np.stack([_bin_blur(BLUR_FIRST)] + [_bin_blur(BLUR_OTHERS)] * (axes - 1))
-    return jax.lax.scan(blur, counts.astype(jnp.float32), jnp.asarray(blurs))[0]
+    return jax.lax.scan(blur, counts, jnp.asarray(blurs))[0].reshape((BINS,) * axes)

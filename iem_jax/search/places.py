@@ -35,17 +35,6 @@ def neighbours(plane: Shaped[Array, "h w"], offsets: Sequence[tuple[int, int]]) 
     return jnp.stack([padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in offsets])
 
 
-def roughness(values: Float[Array, "h w c"], valid: Bool[Array, "h w"]) -> Float[Array, "h w"]:
-    """Return the root mean square of the differences to the valid 8-neighbours, all channels' together."""
-    own, planes = valid.astype(values.dtype), jnp.moveaxis(values, -1, 0)
-    squares, number = jnp.zeros_like(own), jnp.zeros_like(own)
-    for offset in EIGHT:
-        pair = own * neighbours(own, [offset])[0]
-        squares += pair * sum((plane - neighbours(plane, [offset])[0]) ** 2 for plane in planes)
-        number += pair
-    return jnp.sqrt(squares / jnp.maximum(number, 1))
-
-
 def to_blocks(values: Float[Array, "h w c"], valid: Bool[Array, "h w"], side: int) -> Float[Array, "s s c"]:
     """Return the means of side x side blocks of the box around the valid pixels; 0 for a block without any."""
     rows, columns = (

@@ -49,12 +49,10 @@ def segment_best(
       UsageError: shapes, dtypes or values that cannot work, no such preset.
     """
     check_choice("preset", preset, PRESETS)
+    options: Any = {"chunk_size": chunk_size, "devices": devices}
     if preset == "paper":
-        options = {"ground_truths": ground_truths, "valid": valid, "chunk_size": chunk_size, "devices": devices}
-        return segment(images, IEMConfig(), **options)
+        return segment(images, IEMConfig(), ground_truths=ground_truths, valid=valid, **options)
     batch = make_batch(images, ground_truths=ground_truths, valid=valid)
     if batch["image"].shape[3] != 3:
         raise UsageError(f"`images` must have three channels, sRGB, for a preset, got {batch['image'].shape[3]}.")
-    settings = SEARCHES[preset]
-    shared: Any = {"chunk_size": chunk_size, "devices": devices}
-    return segment_batch(batch, settings, search, weight=WEIGHT, quicker=True, **shared)
+    return segment_batch(batch, SEARCHES[preset], search, weight=WEIGHT, quicker=True, **options)

@@ -15,8 +15,6 @@ from iem_jax import IEMConfig, Segmenter, UsageError
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install iem_jax[ray]")
-    import ray.data  # noqa: F811
-
     from iem_jax.app.cluster import segment_dataset
 
 SMALL = IEMConfig(size=32, iters=3)

@@ -38,8 +38,7 @@ def rows(folder: Path) -> Rows:
 
 def read_coco(folder: Path) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
     """Return pycocotools' annotations and masks, by file name."""
-    COCO = pytest.importorskip("pycocotools.coco").COCO  # noqa: N806
-    coco = COCO(str(folder / "out/exports/coco.json"))
+    coco = pytest.importorskip("pycocotools.coco").COCO(str(folder / "out/exports/coco.json"))
     names = {image["id"]: image["file_name"] for image in coco.loadImgs(coco.getImgIds())}
     found = {names[annotation["image_id"]]: annotation for annotation in coco.loadAnns(coco.getAnnIds())}
     return found, {name: coco.annToMask(annotation) > 0 for name, annotation in found.items()}

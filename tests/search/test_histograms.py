@@ -8,8 +8,8 @@ from pictures import make_image, random_mask
 from scipy import ndimage
 
 from iem_jax.core.features import srgb_to_lab
+from iem_jax.search.colour_model import roughness
 from iem_jax.search.histograms import BINS, LEVELS, bins, histogram_log_odds, make_histogram
-from iem_jax.search.places import roughness
 from iem_jax.search.presets import segment_best
 
 EVERYWHERE = jnp.ones((24, 31), bool)

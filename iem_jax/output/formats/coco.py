@@ -4,11 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
+from iem_jax.output.figures import find_box
 from iem_jax.output.formats.ledger import Ledger
 from iem_jax.output.formats.polygons import to_polygons
-from iem_jax.output.formats.rows import FOLDER, Options, Row, Rows
+from iem_jax.output.formats.rows import FOLDER, Options, Row, Rows, json_lines
 from iem_jax.output.formats.runs import encode_coco
 
 PATH = f"{FOLDER}/coco.json"
@@ -23,15 +22,10 @@ def _chunks(rows: Rows, options: Options) -> Iterator[str]:
     info = {"description": "Masks by IEM", "version": options.model}
     categories = [{"id": 1, "name": options.category, "supercategory": ""}]
     yield f'{{"info":{json.dumps(info)},"licenses":[],"categories":{json.dumps(categories)},\n"images":['
-    yield from _lines(_image(number, row) for number, row in enumerate(rows, 1))
+    yield from json_lines(_image(number, row) for number, row in enumerate(rows, 1))
     yield '],\n"annotations":['
-    yield from _lines(_annotations(rows, options))
+    yield from json_lines(_annotations(rows, options))
     yield "]}\n"
-
-
-def _lines(values: Iterator[dict[str, Any]]) -> Iterator[str]:
-    for number, value in enumerate(values):
-        yield (",\n" if number else "\n") + json.dumps(value, separators=(",", ":"))
 
 
 def _image(number: int, row: Row) -> dict[str, Any]:
@@ -46,8 +40,7 @@ def _annotations(rows: Rows, options: Options) -> Iterator[dict[str, Any]]:
         if not mask.any():
             continue
         number += 1
-        down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-        left, top = int(across[0]), int(down[0])
+        left, top, right, bottom = find_box(mask, 0)
         segmentation = (
             {"size": list(mask.shape), "counts": encode_coco(mask)}
             if not options.polygons
@@ -59,7 +52,7 @@ def _annotations(rows: Rows, options: Options) -> Iterator[dict[str, Any]]:
             "category_id": 1,
             "iscrowd": 0,
             "area": int(mask.sum()),
-            "bbox": [left, top, int(across[-1]) - left + 1, int(down[-1]) - top + 1],
+            "bbox": [left, top, right - left, bottom - top],
             "score": row.confidence,
             "segmentation": segmentation,
         }

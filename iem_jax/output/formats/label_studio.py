@@ -4,7 +4,6 @@ Pictures are named as Label Studio serves local files, where LABEL_STUDIO_LOCAL_
 holds the pictures' folder.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from iem_jax.output.formats.ledger import Ledger
-from iem_jax.output.formats.rows import FOLDER, Options, Row, Rows
+from iem_jax.output.formats.rows import FOLDER, Options, Row, Rows, json_lines
 from iem_jax.output.formats.runs import encode_label_studio
 
 TASKS, LABELLING = f"{FOLDER}/label_studio.json", f"{FOLDER}/label_studio.xml"
@@ -32,8 +31,7 @@ def export(ledger: Ledger, rows: Rows, options: Options) -> None:
 
 def _chunks(rows: Rows, options: Options) -> Iterator[str]:
     yield "["
-    for number, row in enumerate(rows):
-        yield (",\n" if number else "\n") + json.dumps(_task(number + 1, row, options), separators=(",", ":"))
+    yield from json_lines(_task(number, row, options) for number, row in enumerate(rows, 1))
     yield "\n]\n"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
+from iem_jax.output.figures import find_box
 from iem_jax.output.formats.ledger import Ledger
 from iem_jax.output.formats.rows import FOLDER, Options, Row, Rows
 
@@ -41,13 +42,12 @@ def _describe(output: Path, row: Row, options: Options) -> dict[str, Any]:
 
 
 def _shape(mask: Bool[np.ndarray, "h w"], row: Row, options: Options) -> dict[str, Any]:
-    down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    (top, bottom), (left, right) = ((int(side[0]), int(side[-1])) for side in (down, across))
+    left, top, right, bottom = find_box(mask, 0)
     file = io.BytesIO()
-    Image.fromarray(mask[top : bottom + 1, left : right + 1].view(np.uint8)).save(file, "PNG")
+    Image.fromarray(mask[top:bottom, left:right].view(np.uint8)).save(file, "PNG")
     return {
         "label": options.category,
-        "points": [[left, top], [right, bottom]],  # the last pixels that belong to it
+        "points": [[left, top], [right - 1, bottom - 1]],  # the last pixels that belong to it
         "group_id": None,
         "description": f"confidence {row.confidence}",
         "shape_type": "mask",

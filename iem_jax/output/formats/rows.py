@@ -1,8 +1,9 @@
 """The rows of an export: a finished picture, where it lies, and its mask, which is read when it is asked for."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -64,6 +65,12 @@ class Rows:
 
     def __iter__(self) -> Iterator[Row]:
         return self._make()
+
+
+def json_lines(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the inside of a list in JSON, a value a line."""
+    for number, value in enumerate(values):
+        yield (",\n" if number else "\n") + json.dumps(value, separators=(",", ":"))
 
 
 def _open(path: Path) -> Image.Image:
